@@ -1,0 +1,152 @@
+//! [`BlockCore`]: what all block devices of one machine share: variants, the registry of pools, the hooks that faults
+//! come in by, the log of driver entries.
+//!
+//! Invariants: every pool of the machine is in the registry, in order of creation, and stays there (with its
+//! statistics) until the machine goes; a slab fault applies to the pools that exist and to those that come later.
+//! Not here: which faults there are.
+
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use super::bio::{Bio, BioOp};
+use super::status::BlkStatus;
+use crate::sched::cell::{Tiny, Word};
+use crate::sched::{Runtime, Task};
+use crate::sync::{Allocator, Mempool};
+use crate::variants::Variants;
+
+/// Says which pools' allocators fail, by name.
+pub trait SlabFaults: Send + Sync {
+    /// The allocator of `pool`; `None` is a healthy one.
+    fn allocator_of(&self, pool: &str) -> Option<Arc<dyn Allocator>>;
+}
+
+/// Says which I/O of a leaf device fails.
+pub trait IoFaultHook: Send + Sync {
+    /// How this bio is to end instead of being carried out; `None` lets it pass. Called once per bio, in the order in
+    /// which the device gets them.
+    fn fate(&self, device: &str, op: BioOp, sector: Sectors, sectors: Sectors) -> Option<BlkStatus>;
+}
+
+/// A bio that entered a driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryEvent {
+    /// Name of the device.
+    pub device: String,
+    /// First sector, in that device.
+    pub sector: Sectors,
+    /// How many.
+    pub sectors: Sectors,
+}
+
+/// What the block devices of a machine share.
+pub struct BlockCore {
+    runtime: Runtime,
+    variants: Variants,
+    pools: Tiny<Vec<Arc<Mempool>>>,
+    slab_faults: Tiny<Option<Arc<dyn SlabFaults>>>,
+    io_faults: Tiny<Option<Arc<dyn IoFaultHook>>>,
+    /// Non-zero while `io_faults` is set, so that healthy I/O pays one load.
+    io_faults_on: Word,
+    entries: Tiny<Vec<EntryEvent>>,
+    entries_wanted: bool,
+    /// The kernel log.
+    kmsg: Tiny<Vec<String>>,
+}
+
+impl BlockCore {
+    /// A block layer without devices. With `log_entries` it notes each bio that enters a driver.
+    pub fn new(runtime: &Runtime, variants: Variants, log_entries: bool) -> Arc<Self> {
+        Arc::new(Self {
+            runtime: runtime.clone(),
+            variants,
+            pools: Tiny::new(Vec::new()),
+            slab_faults: Tiny::new(None),
+            io_faults: Tiny::new(None),
+            io_faults_on: Word::default(),
+            entries: Tiny::new(Vec::new()),
+            entries_wanted: log_entries,
+            kmsg: Tiny::new(Vec::new()),
+        })
+    }
+
+    /// The algorithms that this machine runs.
+    pub const fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    /// The runtime that this machine lives in.
+    pub const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// A pool in the registry, failing if a fault says so.
+    pub fn new_pool(&self, current: &Task, name: &str, reserve: u64) -> Arc<Mempool> {
+        let pool = Arc::new(Mempool::new(&self.runtime, name, reserve));
+        let allocator = self.slab_faults.lock_for(current).as_ref().and_then(|faults| faults.allocator_of(name));
+        if allocator.is_some() {
+            pool.set_allocator(current, allocator);
+        }
+        self.pools.lock_for(current).push(Arc::clone(&pool));
+        pool
+    }
+
+    /// Every pool, in order of creation.
+    pub fn pools(&self, current: &Task) -> Vec<Arc<Mempool>> {
+        self.pools.lock_for(current).clone()
+    }
+
+    /// Changes which allocators fail, from now on and for all pools.
+    pub fn set_slab_faults(&self, current: &Task, faults: Option<Arc<dyn SlabFaults>>) {
+        self.slab_faults.lock_for(current).clone_from(&faults);
+        for pool in self.pools(current) {
+            let allocator = faults.as_ref().and_then(|faults| faults.allocator_of(pool.name()));
+            pool.set_allocator(current, allocator);
+        }
+    }
+
+    /// Changes which I/O fails, from now on.
+    pub fn set_io_faults(&self, current: &Task, faults: Option<Arc<dyn IoFaultHook>>) {
+        self.io_faults_on.set(u64::from(faults.is_some()));
+        *self.io_faults.lock_for(current) = faults;
+    }
+
+    /// How a leaf device is to end `bio` instead of carrying it out.
+    #[inline]
+    pub(super) fn fate(&self, current: &Task, bio: &Bio) -> Option<BlkStatus> {
+        if self.io_faults_on.get() == 0 {
+            return None;
+        }
+        let hook = self.io_faults.lock_for(current).clone()?;
+        hook.fate(bio.dev.name(), bio.op, bio.sector, bio.sectors)
+    }
+
+    #[inline]
+    pub(super) fn note_entry(&self, current: &Task, bio: &Bio) {
+        if self.entries_wanted {
+            let event = EntryEvent { device: bio.dev.name().to_owned(), sector: bio.sector, sectors: bio.sectors };
+            self.entries.lock_for(current).push(event);
+        }
+    }
+
+    /// The driver entries so far.
+    pub fn entries(&self, current: &Task) -> Vec<EntryEvent> {
+        self.entries.lock_for(current).clone()
+    }
+
+    /// Forgets the driver entries so far.
+    pub fn clear_entries(&self, current: &Task) {
+        self.entries.lock_for(current).clear();
+    }
+
+    /// `printk`.
+    pub fn log(&self, current: &Task, message: String) {
+        self.kmsg.lock_for(current).push(message);
+    }
+
+    /// The kernel log so far.
+    pub fn kmsg(&self, current: &Task) -> Vec<String> {
+        self.kmsg.lock_for(current).clone()
+    }
+}

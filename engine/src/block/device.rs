@@ -1,0 +1,116 @@
+//! [`Device`]: a block device: a name, a number, a size and a driver.
+//!
+//! Invariants: `major:minor` is unique within a machine; the capacity of a leaf never changes, that of a dm device
+//! changes only while it is suspended. Not here: partitions, queue freezing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use super::bio::Bio;
+use super::core::BlockCore;
+use crate::sched::Task;
+use crate::sched::cell::Word;
+
+/// Major number of dm devices (dynamic in the kernel; 254 or 253 on most systems).
+pub const DM_MAJOR: u32 = 254;
+/// Major number of ramdisks.
+pub const RAM_MAJOR: u32 = 1;
+/// Major number of null devices (dynamic in the kernel).
+pub const NULL_MAJOR: u32 = 250;
+/// Major number of barrier devices: md's.
+pub const MD_MAJOR: u32 = 9;
+
+/// The kernel's `dev_t`, printed as in table lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DevId {
+    /// Driver.
+    pub major: u32,
+    /// Device.
+    pub minor: u32,
+}
+
+impl fmt::Display for DevId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// What a device does with bios.
+pub trait Driver: Send + Sync {
+    /// The kernel's `submit_bio` of `block_device_operations` (before 5.9, `make_request_fn`).
+    fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio);
+
+    /// Whether flushes mean anything below.
+    fn has_write_cache(&self) -> bool {
+        false
+    }
+}
+
+/// A block device.
+pub struct Device {
+    id: DevId,
+    name: Box<str>,
+    core: Arc<BlockCore>,
+    capacity: Word,
+    /// How many users hold it open: tables of dm devices above it, and loads.
+    openers: Word,
+    driver: Box<dyn Driver>,
+}
+
+impl Device {
+    /// A device of `capacity` sectors.
+    pub fn new(core: &Arc<BlockCore>, id: DevId, name: &str, capacity: Sectors, driver: Box<dyn Driver>) -> Arc<Self> {
+        let (core, capacity) = (Arc::clone(core), Word::new(capacity.0));
+        Arc::new(Self { id, name: name.into(), core, capacity, openers: Word::default(), driver })
+    }
+
+    /// `major:minor`.
+    pub const fn id(&self) -> DevId {
+        self.id
+    }
+
+    /// Name in reports, e.g. `ram0`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it shares with the machine's other devices.
+    #[inline]
+    pub const fn core(&self) -> &Arc<BlockCore> {
+        &self.core
+    }
+
+    /// Its size.
+    #[inline]
+    pub fn capacity(&self) -> Sectors {
+        Sectors(self.capacity.get())
+    }
+
+    /// `set_capacity`.
+    pub fn set_capacity(&self, capacity: Sectors) {
+        self.capacity.set(capacity.0);
+    }
+
+    /// Its driver.
+    #[inline]
+    pub fn driver(&self) -> &dyn Driver {
+        &*self.driver
+    }
+
+    /// One user more.
+    pub fn open(&self) {
+        self.openers.add(1);
+    }
+
+    /// One user less.
+    pub fn close(&self) {
+        self.openers.add(u64::MAX);
+    }
+
+    /// How many users hold it open.
+    pub fn open_count(&self) -> u64 {
+        self.openers.get()
+    }
+}

@@ -1,0 +1,111 @@
+//! The ramdisk: what brd is to the kernel. Data really moves; pages exist once written.
+//!
+//! Invariants: a sector that was never written reads as zeros; a bio is carried out in the caller's context and ended
+//! before `submit_bio` returns, as in brd. An I/O fault ends the bio before any data moves.
+//! Not here: discard, timing (see the cost model), a write cache.
+
+use std::sync::Arc;
+
+use dmlab_units::{Nanos, Sectors};
+
+use super::bio::{Bio, BioOp};
+use super::core::BlockCore;
+use super::device::{DevId, Device, Driver, RAM_MAJOR};
+use super::status::BlkStatus;
+use super::submit::range_arg;
+use crate::sched::cell::{Tiny, Word};
+use crate::sched::{ObjectId, OpKind, Task};
+use crate::variants::Planted;
+
+const PAGE_BYTES: usize = 4096;
+const PAGES_PER_LEAF: usize = 512;
+/// What moving a page costs on the virtual CPU: 4 KiB at 20 GB/s.
+const COPY_NANOS_PER_PAGE: u64 = 205;
+/// Which write [`Planted::LosesWrites`] loses.
+const LOST_WRITE: u64 = 7;
+
+type Page = Box<[u8; PAGE_BYTES]>;
+type Leaf = Vec<Option<Page>>;
+
+/// A ramdisk's driver.
+struct Ram {
+    id: ObjectId,
+    /// Two levels, as brd's radix tree: a leaf is made with its first page.
+    leaves: Vec<Tiny<Option<Leaf>>>,
+    writes: Word,
+}
+
+/// A ramdisk of `capacity` sectors.
+pub fn new_ramdisk(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors) -> Arc<Device> {
+    let leaves = (capacity.bytes().0 as usize).div_ceil(PAGE_BYTES * PAGES_PER_LEAF);
+    let ram = Ram {
+        id: core.runtime().register("ramdisk", name),
+        leaves: (0..leaves).map(|_| Tiny::new(None)).collect(),
+        writes: Word::default(),
+    };
+    Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, Box::new(ram))
+}
+
+impl Driver for Ram {
+    #[track_caller]
+    fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
+        let _frame = current.enter("brd_submit_bio");
+        if let Some(status) = dev.core().fate(current, &bio) {
+            return bio.end(current, status);
+        }
+        let kind = if bio.op == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
+        let at = std::panic::Location::caller();
+        current.announce(kind, self.id, range_arg(bio.sector, bio.sectors), at);
+        if !self.loses(dev, bio.op) {
+            self.transfer(current, &bio);
+        }
+        bio.end(current, BlkStatus::Ok);
+    }
+}
+
+impl Ram {
+    fn loses(&self, dev: &Device, op: BioOp) -> bool {
+        if dev.core().variants().planted != Planted::LosesWrites || op != BioOp::Write {
+            return false;
+        }
+        self.writes.add(1);
+        self.writes.get().is_multiple_of(LOST_WRITE)
+    }
+
+    /// Copies between the bio's memory and the pages, page by page.
+    fn transfer(&self, current: &Task, bio: &Bio) {
+        let Some(data) = bio.data() else { return };
+        let (start, len) = (bio.sector.bytes().0 as usize, bio.sectors.bytes().0 as usize);
+        current.charge(Nanos((len as u64).div_ceil(PAGE_BYTES as u64) * COPY_NANOS_PER_PAGE));
+        data.buffer.with(current, |memory| {
+            let memory = &mut memory[data.offset.0 as usize..][..len];
+            let mut done = 0;
+            while done < len {
+                let at = start + done;
+                let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
+                let chunk = (PAGE_BYTES - within).min(len - done);
+                let piece = &mut memory[done..done + chunk];
+                let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
+                match bio.op {
+                    BioOp::Read => read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece),
+                    BioOp::Write => write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece),
+                    BioOp::Flush => {}
+                }
+                done += chunk;
+            }
+        });
+    }
+}
+
+fn read_page(leaf: Option<&Leaf>, page: usize, within: usize, into: &mut [u8]) {
+    match leaf.and_then(|leaf| leaf[page].as_ref()) {
+        Some(page) => into.copy_from_slice(&page[within..within + into.len()]),
+        None => into.fill(0),
+    }
+}
+
+fn write_page(leaf: &mut Option<Leaf>, page: usize, within: usize, from: &[u8]) {
+    let leaf = leaf.get_or_insert_with(|| (0..PAGES_PER_LEAF).map(|_| None).collect());
+    let page = leaf[page].get_or_insert_with(|| Box::new([0; PAGE_BYTES]));
+    page[within..within + from.len()].copy_from_slice(from);
+}

@@ -1,0 +1,235 @@
+//! [`DmControl`]: the ioctls of dm, typed: create, load, suspend, resume, status, table, remove (dm-spec §8).
+//!
+//! Invariants: names are unique; a loaded table waits in the inactive slot until a resume takes it; a device that is
+//! held open is not removed. Lock order: the hash lock, then a device's own.
+//! Not here: the wire format, uuids, rename, messages, events, deferred removal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use super::errno::Errno;
+use super::mapped_device::{DmDriver, MappedDevice};
+use super::table::{Table, TableContext};
+use super::target::TargetType;
+use crate::block::device::DM_MAJOR;
+use crate::block::{BlockCore, DevId, Device};
+use crate::sched::Task;
+use crate::sched::cell::{Tiny, Word};
+use crate::sync::RwSem;
+
+/// Default of `reserved_bio_based_ios` (dm-spec §1.1).
+const RESERVED_BIO_BASED_IOS: u64 = 16;
+/// `RESERVED_MAX_IOS`.
+const RESERVED_MAX_IOS: u64 = 1024;
+
+/// All block devices of a machine, by number.
+#[derive(Default)]
+pub struct DeviceTable(Tiny<BTreeMap<DevId, Arc<Device>>>);
+
+impl Default for Tiny<BTreeMap<DevId, Arc<Device>>> {
+    fn default() -> Self {
+        Self::new(BTreeMap::new())
+    }
+}
+
+impl DeviceTable {
+    /// Makes a device known.
+    pub fn add(&self, current: &Task, device: Arc<Device>) {
+        self.0.lock_for(current).insert(device.id(), device);
+    }
+
+    /// Forgets a device.
+    pub fn remove(&self, current: &Task, id: DevId) {
+        self.0.lock_for(current).remove(&id);
+    }
+
+    /// Finds a device by `major:minor`.
+    pub fn find(&self, current: &Task, text: &str) -> Option<Arc<Device>> {
+        let (major, minor) = text.split_once(':')?;
+        let id = DevId { major: major.parse().ok()?, minor: minor.parse().ok()? };
+        self.0.lock_for(current).get(&id).cloned()
+    }
+}
+
+/// The kernel's `hash_cell`.
+struct Cell {
+    md: Arc<MappedDevice>,
+    dev: Arc<Device>,
+    /// The inactive table (`new_map`).
+    inactive: Tiny<Option<Arc<Table>>>,
+    /// Whether a table was ever loaded: the first load also checks the devices' sizes.
+    loaded: Word,
+}
+
+/// The control device.
+pub struct DmControl {
+    core: Arc<BlockCore>,
+    devices: Arc<DeviceTable>,
+    types: &'static [&'static TargetType],
+    cells: RwSem<BTreeMap<String, Arc<Cell>>>,
+    next_minor: Word,
+    reserved_bio_based_ios: Word,
+}
+
+impl DmControl {
+    /// A control device that knows `types`.
+    pub fn new(
+        current: &Task,
+        core: &Arc<BlockCore>,
+        devices: &Arc<DeviceTable>,
+        types: &'static [&'static TargetType],
+    ) -> Self {
+        Self {
+            core: Arc::clone(core),
+            devices: Arc::clone(devices),
+            types,
+            cells: RwSem::new(current.runtime(), "_hash_lock", BTreeMap::new()),
+            next_minor: Word::default(),
+            reserved_bio_based_ios: Word::new(RESERVED_BIO_BASED_IOS),
+        }
+    }
+
+    /// `/sys/module/dm_mod/parameters/reserved_bio_based_ios`: 0 means the default, and it is sampled at table load.
+    pub fn set_reserved_bio_based_ios(&self, value: u64) {
+        let clamped = if value == 0 { RESERVED_BIO_BASED_IOS } else { value.min(RESERVED_MAX_IOS) };
+        self.reserved_bio_based_ios.set(clamped);
+    }
+
+    /// `DM_DEV_CREATE`.
+    ///
+    /// # Errors
+    /// `EINVAL` for a name that is not allowed, `EBUSY` for one that exists.
+    pub fn create(&self, current: &Task, name: &str) -> Result<Arc<Device>, Errno> {
+        let _frame = current.enter("dev_create");
+        if name.is_empty() || name.contains('/') || matches!(name, "control" | "." | "..") || name.len() > 127 {
+            return Err(Errno::EINVAL);
+        }
+        let mut cells = self.cells.write(current);
+        if cells.contains_key(name) {
+            return Err(Errno::EBUSY);
+        }
+        let minor = self.next_minor.get() as u32;
+        self.next_minor.add(1);
+        let md = MappedDevice::new(current, &self.core, name);
+        let driver = Box::new(DmDriver(Arc::clone(&md)));
+        let dev = Device::new(&self.core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
+        self.devices.add(current, Arc::clone(&dev));
+        let cell = Cell { md, dev: Arc::clone(&dev), inactive: Tiny::new(None), loaded: Word::default() };
+        cells.insert(name.to_owned(), Arc::new(cell));
+        Ok(dev)
+    }
+
+    fn find(&self, current: &Task, name: &str) -> Result<Arc<Cell>, Errno> {
+        self.cells.read(current).get(name).cloned().ok_or(Errno::ENXIO)
+    }
+
+    /// `DM_TABLE_LOAD`: builds a table and puts it into the inactive slot.
+    ///
+    /// # Errors
+    /// What the kernel answers; its words are in the kernel log.
+    pub fn load(&self, current: &Task, name: &str, lines: &[String]) -> Result<(), Errno> {
+        let cell = self.find(current, name)?;
+        let get_device = |path: &str| {
+            let device = self.devices.find(current, path).ok_or(Errno::ENXIO)?;
+            if device.id() == cell.dev.id() { Err(Errno::EINVAL) } else { Ok(device) }
+        };
+        let context = TableContext {
+            device: name,
+            core: &self.core,
+            types: self.types,
+            reserved_bio_based_ios: self.reserved_bio_based_ios.get(),
+            get_device: &get_device,
+        };
+        let table = Table::load(current, lines, &context)?;
+        if cell.loaded.get() == 0
+            && let Some(complaint) = table.invalid_area()
+        {
+            self.core.log(current, format!("device-mapper: table: {name}: {complaint}"));
+            return Err(Errno::EINVAL);
+        }
+        cell.loaded.set(1);
+        *cell.inactive.lock_for(current) = Some(table);
+        Ok(())
+    }
+
+    /// `DM_DEV_SUSPEND` with the suspend flag.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn suspend(&self, current: &Task, name: &str, noflush: bool) -> Result<(), Errno> {
+        self.find(current, name)?.md.suspend(current, noflush);
+        Ok(())
+    }
+
+    /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device, `EINVAL` when it has no table to run with.
+    pub fn resume(&self, current: &Task, name: &str) -> Result<(), Errno> {
+        let cell = self.find(current, name)?;
+        let inactive = cell.inactive.lock_for(current).take();
+        cell.md.resume(current, &cell.dev, inactive)
+    }
+
+    /// `DM_DEV_REMOVE`.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device, `EBUSY` when somebody holds it open.
+    pub fn remove(&self, current: &Task, name: &str) -> Result<(), Errno> {
+        let _frame = current.enter("dev_remove");
+        let mut cells = self.cells.write(current);
+        let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
+        if cell.dev.open_count() > 0 {
+            return Err(Errno::EBUSY);
+        }
+        cells.remove(name);
+        drop(cells);
+        self.devices.remove(current, cell.dev.id());
+        cell.md.destroy(current);
+        Ok(())
+    }
+
+    /// `dmsetup status`: a line per target.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn status(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
+        self.lines(current, name, |target| target.status())
+    }
+
+    /// `dmsetup table`: a line per target.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn table(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
+        self.lines(current, name, |target| target.table())
+    }
+
+    fn lines(&self, current: &Task, name: &str, say: fn(&dyn super::Target) -> String) -> Result<Vec<String>, Errno> {
+        let Some(table) = self.find(current, name)?.md.live_table(current) else { return Ok(Vec::new()) };
+        let line = |target: &super::table::TableTarget| {
+            format!("{} {} {} {}", target.range.begin, target.range.len, target.kind.name, say(&*target.target))
+        };
+        Ok(table.targets().iter().map(line).collect())
+    }
+
+    /// The device of that name.
+    pub fn device(&self, current: &Task, name: &str) -> Option<Arc<Device>> {
+        self.find(current, name).ok().map(|cell| Arc::clone(&cell.dev))
+    }
+
+    /// Names of all devices, sorted.
+    pub fn names(&self, current: &Task) -> Vec<String> {
+        self.cells.read(current).keys().cloned().collect()
+    }
+
+    /// What must be true when nothing runs any more, for every device.
+    ///
+    /// # Errors
+    /// What is not at rest.
+    pub fn check_at_rest(&self, current: &Task) -> Result<(), String> {
+        self.cells.read(current).values().try_for_each(|cell| cell.md.at_rest(current))
+    }
+}

@@ -1,0 +1,37 @@
+//! [`Errno`]: the error numbers that dm's ioctls and constructors return.
+//!
+//! Invariant: the names are those of errno.h; nothing here carries a message (dm puts it into the kernel log).
+
+use std::fmt;
+
+/// An error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, clippy::upper_case_acronyms)]
+pub enum Errno {
+    EBUSY,
+    EINVAL,
+    EIO,
+    ENODEV,
+    ENOMEM,
+    ENXIO,
+}
+
+impl Errno {
+    /// As in errno.h.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EBUSY => "EBUSY",
+            Self::EINVAL => "EINVAL",
+            Self::EIO => "EIO",
+            Self::ENODEV => "ENODEV",
+            Self::ENOMEM => "ENOMEM",
+            Self::ENXIO => "ENXIO",
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

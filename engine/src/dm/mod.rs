@@ -1,0 +1,24 @@
+//! The device-mapper core: tables, mapped devices, splitting, suspend and resume, and the typed ioctls.
+//!
+//! Reading order: [`errno`], [`target`] (what a target type is), [`table`] (dmsetup's syntax, the kernel's refusals),
+//! [`mapped_device`] (`struct mapped_device`: submit, defer, suspend, resume), [`split`] (`dm_split_and_process_bio`,
+//! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`control`] (dm-ioctl).
+//!
+//! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
+//! (I7); an original bio ends after all its pieces, with the first error of any (I12).
+//! Not here: any target type; request-based dm; flush duplication, discards; requeueing of pieces; internal suspend,
+//! deferred removal, messages, events.
+
+pub mod control;
+pub mod errno;
+pub mod io;
+pub mod mapped_device;
+pub mod split;
+pub mod table;
+pub mod target;
+
+pub use control::{DeviceTable, DmControl};
+pub use errno::Errno;
+pub use mapped_device::MappedDevice;
+pub use table::Table;
+pub use target::{Mapped, Target, TargetArgs, TargetRange, TargetType};

@@ -1,0 +1,230 @@
+//! [`Table`]: a loaded table, from dmsetup's own syntax, refused where the kernel refuses it.
+//!
+//! Invariants: targets are in order, adjoin each other and begin at sector 0; every device of a table is held open for
+//! as long as the table lives; pools belong to the table and are sized when it is loaded (dm-spec §1.5).
+//! Not here: swapping tables ([`super::mapped_device`]), request-based type rules, immutable and singleton targets.
+
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use super::errno::Errno;
+use super::target::{Target, TargetArgs, TargetRange, TargetType};
+use crate::block::{BioSet, BlockCore, Device};
+use crate::sched::Task;
+use crate::sync::Mempool;
+use crate::variants::Split;
+
+/// A target, its type and its place.
+pub struct TableTarget {
+    /// The kind.
+    pub kind: &'static TargetType,
+    /// The part of the device it covers.
+    pub range: TargetRange,
+    /// What it does.
+    pub target: Box<dyn Target>,
+}
+
+/// The memory pools of a table, by the names that reports give them (dm-spec §1.1).
+pub struct Pools {
+    /// `struct dm_io`, where it is a pool of its own (`loop`, `depth-first`, `clone-is-remainder`).
+    pub io_pool: Option<Arc<Mempool>>,
+    /// Clones (`struct dm_target_io`).
+    pub bs: BioSet,
+    /// `struct dm_io` with its first clone in one (`trim`).
+    pub io_bs: Option<BioSet>,
+}
+
+/// A loaded table.
+pub struct Table {
+    targets: Vec<TableTarget>,
+    pools: Pools,
+    wants_end_io: bool,
+}
+
+/// What loading a table needs to know.
+pub struct TableContext<'a> {
+    /// Name of the device, for pools and the log.
+    pub device: &'a str,
+    /// The machine's block layer.
+    pub core: &'a Arc<BlockCore>,
+    /// Known target types.
+    pub types: &'a [&'static TargetType],
+    /// The current `reserved_bio_based_ios`.
+    pub reserved_bio_based_ios: u64,
+    /// Finds devices.
+    pub get_device: &'a dyn Fn(&str) -> Result<Arc<Device>, Errno>,
+}
+
+impl Table {
+    /// `table_load`: builds a table from lines of `start length type args`.
+    ///
+    /// # Errors
+    /// The kernel's error number; what the kernel would print is in the kernel log.
+    pub fn load(current: &Task, lines: &[String], context: &TableContext<'_>) -> Result<Arc<Self>, Errno> {
+        let _frame = current.enter("table_load");
+        let mut targets = Vec::with_capacity(lines.len());
+        let refuse = |message: &str| {
+            context.core.log(current, format!("device-mapper: table: {}: {message}", context.device));
+            Errno::EINVAL
+        };
+        if lines.is_empty() {
+            context.core.log(current, format!("device-mapper: ioctl: {}: no targets specified", context.device));
+            return Err(Errno::EINVAL);
+        }
+        let mut end = Sectors::ZERO;
+        for line in lines {
+            let words = split_args(line);
+            let target = Self::add_target(current, &words, end, context, &refuse)?;
+            end = target.range.begin + target.range.len;
+            targets.push(target);
+        }
+        let wants_end_io = targets.iter().any(|target| target.target.wants_end_io());
+        let table = Self { targets, pools: Pools::new(current, context), wants_end_io };
+        for (device, _, _) in table.devices() {
+            device.open();
+        }
+        Ok(Arc::new(table))
+    }
+
+    fn add_target(
+        current: &Task,
+        words: &[String],
+        end: Sectors,
+        context: &TableContext<'_>,
+        refuse: &dyn Fn(&str) -> Errno,
+    ) -> Result<TableTarget, Errno> {
+        let [begin, len, name, argv @ ..] = words else {
+            return Err(refuse("a table line is: start length type arguments"));
+        };
+        let (Ok(begin), Ok(len)) = (begin.parse::<Sectors>(), len.parse::<Sectors>()) else {
+            return Err(refuse("start and length are numbers of sectors"));
+        };
+        let range = TargetRange { begin, len };
+        if len == Sectors::ZERO {
+            return Err(refuse("zero-length target"));
+        }
+        if begin.checked_add(len).is_none_or(|end| end.0 > i64::MAX as u64 / 512) {
+            return Err(refuse("target runs past the largest device"));
+        }
+        let Some(kind) = context.types.iter().copied().find(|kind| kind.name == name) else {
+            return Err(refuse(&format!("{name}: unknown target type")));
+        };
+        if begin != end {
+            return Err(refuse(&format!("{name}: Gap in table")));
+        }
+        let argv = argv.iter().map(String::as_str).collect();
+        let mut args = TargetArgs { range, argv, get_device: context.get_device };
+        let target = (kind.ctr)(current, &mut args).map_err(|error| {
+            refuse(&format!("{name}: {} ({})", error.message, error.errno));
+            error.errno
+        })?;
+        Ok(TableTarget { kind, range, target })
+    }
+
+    /// `dm_table_find_target`.
+    #[inline]
+    pub fn find(&self, sector: Sectors) -> Option<(usize, &TableTarget)> {
+        let index = match &*self.targets {
+            [_] => 0,
+            targets => targets.partition_point(|target| target.range.begin + target.range.len <= sector),
+        };
+        let target = self.targets.get(index)?;
+        (sector < target.range.begin + target.range.len).then_some((index, target))
+    }
+
+    /// The targets, in order.
+    pub fn targets(&self) -> &[TableTarget] {
+        &self.targets
+    }
+
+    /// The table's pools.
+    #[inline]
+    pub const fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Whether any target wants to know how its bios end.
+    #[inline]
+    pub const fn wants_end_io(&self) -> bool {
+        self.wants_end_io
+    }
+
+    /// `dm_table_get_size`.
+    pub fn size(&self) -> Sectors {
+        self.targets.last().map_or(Sectors::ZERO, |target| target.range.begin + target.range.len)
+    }
+
+    /// The devices it stands on, with the area used of each.
+    pub fn devices(&self) -> Vec<(Arc<Device>, Sectors, Sectors)> {
+        self.targets.iter().flat_map(|target| target.target.devices(&target.range)).collect()
+    }
+
+    /// `device_area_is_invalid`, for all areas: which device is too small, in the kernel's words.
+    pub fn invalid_area(&self) -> Option<String> {
+        self.devices().into_iter().find_map(|(device, start, len)| {
+            let size = device.capacity();
+            let fits = start.checked_add(len).is_some_and(|end| end <= size);
+            (size > Sectors::ZERO && !fits)
+                .then(|| format!("{} too small for target: start={start}, len={len}, dev_size={size}", device.id()))
+        })
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for (device, _, _) in self.devices() {
+            device.close();
+        }
+    }
+}
+
+impl Pools {
+    fn new(current: &Task, context: &TableContext<'_>) -> Self {
+        let TableContext { device, core, reserved_bio_based_ios: reserve, .. } = context;
+        let set = |name: &str| BioSet::new(current, core, &format!("{device}.{name}"), *reserve, true);
+        let trims = core.variants().split == Split::Trim;
+        Self {
+            io_pool: (!trims).then(|| core.new_pool(current, &format!("{device}.io_pool"), *reserve)),
+            bs: set("bs"),
+            io_bs: trims.then(|| set("io_bs")),
+        }
+    }
+}
+
+/// `dm_split_args`: words at white space; a backslash makes the next character ordinary.
+fn split_args(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => word.get_or_insert_default().extend(characters.next()),
+            c if c.is_whitespace() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_are_split_as_the_kernel_does() {
+        assert_eq!(split_args(" 0 16  linear 1:0\t0 "), ["0", "16", "linear", "1:0", "0"]);
+        assert_eq!(split_args(r"a\ b c\\d \"), ["a b", r"c\d", ""]);
+        assert!(split_args("   ").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in ".{0,64}") {
+            split_args(&line);
+        }
+    }
+}

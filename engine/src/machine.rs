@@ -1,0 +1,86 @@
+//! [`Machine`]: one instance of the whole engine: block layer, devices and dm control, with its variants.
+//!
+//! Invariants: nothing outside a machine refers to it when its run is over; thousands can live one after another in
+//! one process. [`Machine::check_at_rest`] is what must hold when a run has finished (I2, and I1 in as far as a bio
+//! that never ended keeps a pool element or an in-flight count).
+//! Not here: what is done with it (the harness).
+
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use crate::block::barrier::new_barrier;
+use crate::block::null::new_null;
+use crate::block::ram::new_ramdisk;
+use crate::block::{BlockCore, Device};
+use crate::dm::{DeviceTable, DmControl};
+use crate::sched::Task;
+use crate::sched::cell::Word;
+use crate::targets;
+use crate::variants::Variants;
+
+/// A small kernel.
+pub struct Machine {
+    core: Arc<BlockCore>,
+    devices: Arc<DeviceTable>,
+    dm: DmControl,
+    next_minor: Word,
+}
+
+impl Machine {
+    /// A machine without devices that runs `variants`. With `log_entries` it notes each bio that enters a driver.
+    pub fn new(current: &Task, variants: Variants, log_entries: bool) -> Arc<Self> {
+        let core = BlockCore::new(current.runtime(), variants, log_entries);
+        let devices = Arc::new(DeviceTable::default());
+        let dm = DmControl::new(current, &core, &devices, targets::TYPES);
+        Arc::new(Self { core, devices, dm, next_minor: Word::default() })
+    }
+
+    /// The block layer.
+    pub const fn core(&self) -> &Arc<BlockCore> {
+        &self.core
+    }
+
+    /// The dm control device.
+    pub const fn dm(&self) -> &DmControl {
+        &self.dm
+    }
+
+    fn add(&self, current: &Task, make: impl FnOnce(u32) -> Arc<Device>) -> Arc<Device> {
+        let minor = self.next_minor.get() as u32;
+        self.next_minor.add(1);
+        let device = make(minor);
+        self.devices.add(current, Arc::clone(&device));
+        device
+    }
+
+    /// A ramdisk.
+    pub fn add_ramdisk(&self, current: &Task, name: &str, capacity: Sectors) -> Arc<Device> {
+        self.add(current, |minor| new_ramdisk(&self.core, minor, name, capacity))
+    }
+
+    /// A null device.
+    pub fn add_null(&self, current: &Task, name: &str, capacity: Sectors) -> Arc<Device> {
+        self.add(current, |minor| new_null(&self.core, minor, name, capacity))
+    }
+
+    /// A barrier device above `below`.
+    pub fn add_barrier(&self, current: &Task, name: &str, below: Arc<Device>) -> Arc<Device> {
+        self.add(current, |minor| new_barrier(&self.core, minor, name, below))
+    }
+
+    /// What must be true when nothing runs any more.
+    ///
+    /// # Errors
+    /// What is not at rest, in words.
+    pub fn check_at_rest(&self, current: &Task) -> Result<(), String> {
+        self.dm.check_at_rest(current)?;
+        for pool in self.core.pools(current) {
+            if !pool.at_rest(current) {
+                let stats = pool.stats(current);
+                return Err(format!("{}: {} element(s) never came back", pool.name(), stats.in_use));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! [`RefCount`]: the kernel's `refcount_t`: references to something that must live until the last is dropped.
+//!
+//! Invariants: the count never wraps; taking a reference to something that nobody refers to is a `BUG` (a use after
+//! free); exactly one `put` reports zero.
+
+use std::sync::Arc;
+
+use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+
+/// Operations on a reference count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefOp {
+    /// One reference more.
+    Get,
+    /// One reference less.
+    Put,
+}
+
+/// How many references there are.
+pub struct RefState {
+    count: u64,
+}
+
+impl RefState {
+    /// So many references at the start.
+    pub const fn new(count: u64) -> Self {
+        Self { count }
+    }
+}
+
+impl StateMachine for RefState {
+    type Op = RefOp;
+    /// The count after the operation, or `None` when it was 0 before.
+    type Grant = Option<u64>;
+    const LABEL: &'static str = "refcount";
+
+    fn announce(op: &RefOp) -> (OpKind, u64) {
+        match op {
+            RefOp::Get => (OpKind::RefGet, 0),
+            RefOp::Put => (OpKind::RefPut, 0),
+        }
+    }
+
+    fn may_sleep(_op: &RefOp) -> bool {
+        false
+    }
+
+    fn apply(&mut self, _by: Site, op: RefOp, _wakes: &mut Wakes) -> Step<Option<u64>> {
+        if self.count == 0 {
+            return Step::Granted(None);
+        }
+        match op {
+            RefOp::Get => self.count += 1,
+            RefOp::Put => self.count -= 1,
+        }
+        Step::Granted(Some(self.count))
+    }
+
+    fn collect(&mut self, _who: TaskId) -> Option<u64> {
+        unreachable!("nobody waits for a reference")
+    }
+
+    fn time_out(&mut self, _who: TaskId) -> Option<Option<u64>> {
+        unreachable!("nobody waits for a reference")
+    }
+
+    fn holders(&self, _waiter: TaskId) -> Vec<Holder> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} reference(s)", self.count)
+    }
+}
+
+/// The kernel's `refcount_t`.
+pub struct RefCount {
+    object: Arc<Object<RefState>>,
+}
+
+impl RefCount {
+    /// `count` references, called `name` in traces.
+    pub fn new(runtime: &Runtime, name: &str, count: u64) -> Self {
+        Self { object: Object::new(runtime, name, RefState::new(count)) }
+    }
+
+    /// Takes a reference. A `BUG` when there is none left.
+    #[track_caller]
+    pub fn get(&self, current: &Task) {
+        if self.object.perform(current, RefOp::Get).is_none() {
+            current
+                .bug(format!("reference taken to {:?} after the last was dropped: use after free", self.object.name()));
+        }
+    }
+
+    /// Drops a reference; `true` for the last one. A `BUG` when there was none.
+    #[track_caller]
+    pub fn put(&self, current: &Task) -> bool {
+        match self.object.perform(current, RefOp::Put) {
+            Some(left) => left == 0,
+            None => current.bug(format!("reference to {:?} dropped once too often", self.object.name())),
+        }
+    }
+
+    /// How many references there are, for checks at rest.
+    pub fn count(&self, current: &Task) -> u64 {
+        self.object.peek(current, |state| state.count)
+    }
+}

@@ -1,0 +1,53 @@
+//! linear 1.4.0: a range of a device, from a start sector on.
+//!
+//! Invariant: offset n of the target is sector start + n of the device; the last piece of the device may be shorter
+//! than the target only if the kernel would not notice either (its size is checked with the queue limits).
+
+use std::sync::Arc;
+
+use dmlab_units::Sectors;
+
+use crate::block::{Bio, Device};
+use crate::dm::target::CtrError;
+use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+use crate::sched::Task;
+use crate::variants::Planted;
+
+pub(super) static TYPE: TargetType = TargetType { name: "linear", version: [1, 4, 0], ctr };
+
+struct Linear {
+    dev: Arc<Device>,
+    start: Sectors,
+}
+
+/// `<dev> <start>`
+fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
+    let [dev, start] = args.argv[..] else { return Err(CtrError::invalid("Invalid argument count")) };
+    let start = start.parse().map_err(|_| CtrError::invalid("Invalid device sector"))?;
+    let dev = args.device(dev, "Device lookup failed")?;
+    Ok(Box::new(Linear { dev, start }))
+}
+
+impl Target for Linear {
+    #[inline]
+    fn map(&self, current: &Task, range: &TargetRange, mut bio: Bio) -> Mapped {
+        let _frame = current.enter("linear_map");
+        let forgets = bio.dev.core().variants().planted == Planted::LinearNoOffset;
+        let start = if forgets { Sectors::ZERO } else { self.start };
+        bio.sector = start + range.offset(bio.sector);
+        bio.dev = Arc::clone(&self.dev);
+        Mapped::Remapped(bio)
+    }
+
+    fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
+        vec![(Arc::clone(&self.dev), self.start, range.len)]
+    }
+
+    fn status(&self) -> String {
+        String::new()
+    }
+
+    fn table(&self) -> String {
+        format!("{} {}", self.dev.id(), self.start)
+    }
+}

@@ -1,0 +1,14 @@
+//! The target types, one file each, and the list of them.
+//!
+//! Invariant: a target knows nothing of its siblings; its name, argument errors, status and table lines are the
+//! kernel's (dm-spec §9).
+
+mod error;
+mod linear;
+mod striped;
+mod zero;
+
+use crate::dm::TargetType;
+
+/// Every target type of this engine.
+pub const TYPES: &[&TargetType] = &[&error::TYPE, &linear::TYPE, &striped::TYPE, &zero::TYPE];

@@ -1,0 +1,252 @@
+//! The catalogue of algorithm variants: one enum per axis, each value with the kernels that had it and the commit
+//! that brought it.
+//!
+//! Invariants: every value is listed in its axis's `ALL`, and its name parses back to it (both tested); the default
+//! of each axis is what Linux 6.12 does; `planted` values never existed in any kernel.
+//! Not here: what a variant does; the code that branches on it says so under the kernel's own function name.
+
+use std::fmt;
+
+/// What is known about one value of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueInfo {
+    /// Name in scenarios and on the command line.
+    pub name: &'static str,
+    /// Kernels that behaved like this.
+    pub kernels: &'static str,
+    /// The commit (or mail) that brought it.
+    pub commit: &'static str,
+    /// What it does, and what it is good and bad at.
+    pub about: &'static str,
+}
+
+/// What is known about one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AxisInfo {
+    /// Name in scenarios and on the command line.
+    pub name: &'static str,
+    /// The question that its values answer differently.
+    pub about: &'static str,
+    /// Its values, oldest first.
+    pub values: &'static [ValueInfo],
+    /// The value that Linux 6.12 has.
+    pub default: &'static str,
+}
+
+/// A name that the catalogue does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VariantError {
+    /// No such axis.
+    #[error("unknown variant axis {axis:?}; there are: {known}")]
+    Axis {
+        /// What was asked for.
+        axis: String,
+        /// Comma-separated list of what there is.
+        known: String,
+    },
+    /// No such value.
+    #[error("unknown value {value:?} of variant axis {axis:?}; there are: {known}")]
+    Value {
+        /// The axis.
+        axis: String,
+        /// What was asked for.
+        value: String,
+        /// Comma-separated list of what there is.
+        known: String,
+    },
+}
+
+macro_rules! axis {
+    ($(#[$doc:meta])* $Axis:ident $axis:literal $question:literal default $default:ident {
+        $($(#[$vdoc:meta])* $Value:ident $value:literal $kernels:literal $commit:literal $about:literal,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $Axis { $($(#[$vdoc])* $Value,)+ }
+
+        impl $Axis {
+            /// Every value, oldest first.
+            pub const ALL: &'static [Self] = &[$(Self::$Value,)+];
+            const VALUES: &'static [ValueInfo] = &[$(ValueInfo {
+                name: $value, kernels: $kernels, commit: $commit, about: $about,
+            },)+];
+            /// What the catalogue says about this axis.
+            pub const INFO: AxisInfo = AxisInfo {
+                name: $axis, about: $question, values: Self::VALUES, default: Self::$default.name(),
+            };
+
+            /// The value's name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Value => $value,)+ }
+            }
+
+            fn parse(value: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.name() == value)
+            }
+        }
+
+        impl Default for $Axis {
+            fn default() -> Self { Self::$default }
+        }
+
+        impl fmt::Display for $Axis {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.name()) }
+        }
+    };
+}
+
+axis! {
+    /// How `generic_make_request` / `submit_bio_noacct` treats a bio that is submitted while one is being processed
+    /// (dm-spec §2).
+    Gmr "gmr" "what generic_make_request does with a bio submitted from inside a driver" default Sorted {
+        /// Call the driver at once.
+        Recurse "recurse" "< 2.6.22" "-"
+            "calls the driver directly: no deferral, no deadlock through deferral, stack depth grows with the stack",
+        /// Append to the one `current->bio_list`.
+        Fifo "fifo" "2.6.22 - 4.10" "d89d87965dcb"
+            "queues on current->bio_list, first in first out: bounded stack, but what was submitted stays undispatched",
+        /// Lower devices first, then the same device, then what was queued before.
+        Sorted "sorted" ">= 4.11" "79bd99596b73 f5fe1b51905d"
+            "two lists, lower devices first: all that a bio causes is dispatched before its remainder is looked at",
+    }
+}
+
+axis! {
+    /// How dm cuts a bio that spans several targets or boundaries (dm-spec §4).
+    Split "split" "how dm cuts a bio that does not fit one target" default Trim {
+        /// All pieces in one call.
+        Loop "loop" "<= 4.15" "-"
+            "maps every piece inside one driver call, one clone of md->bs and none dispatched before the last is mapped",
+        /// The head is cloned from `q->bio_split`, the original is resubmitted as the remainder.
+        DepthFirst "depth-first" "4.16 - 5.17" "18a25da84354"
+            "maps one piece, chains a clone of the head to the original and resubmits the original as the remainder",
+        /// The wrong twin of `depth-first`.
+        CloneIsRemainder "clone-is-remainder" "never merged" "discussed in 18a25da84354"
+            "submits the clone as the remainder: a bio of k pieces holds k-1 clones of one set at the same time",
+        /// The original is trimmed; nothing is allocated for the split.
+        Trim "trim" ">= 5.18" "7dd76d1feec7 8b211aaccb91"
+            "maps one piece, trims the original to the remainder and resubmits it: a split allocates nothing",
+    }
+}
+
+axis! {
+    /// What `bio_alloc_bioset` does when the set is exhausted and the task has undispatched bios (dm-spec §3).
+    Rescue "rescue" "how a bio_set makes progress when it is exhausted under generic_make_request" default None {
+        /// Sleep.
+        None "none" "<= 3.8; dm since 4.16" "-"
+            "mempool_alloc sleeps while the task's own bio_list holds the elements it waits for",
+        /// Everything on the task's list goes to the set's rescuer.
+        PuntAll "punt-all" "never merged" "v7 9/9, 2012-08-28"
+            "moves the whole current->bio_list to the rescuer, which can then sleep on the very set it is to refill",
+        /// Only this set's own bios go to its rescuer.
+        PuntOwn "punt-own" "3.9 - today" "df2cb6daa4cb"
+            "moves only the bios that came from this set: each is on its way to being freed into it",
+    }
+}
+
+axis! {
+    /// Deliberate bugs. They show that a checker or a scenario can fail; no kernel ever had them.
+    Planted "planted" "a deliberate bug, to see a checker catch it" default None {
+        /// No bug.
+        None "none" "all" "-" "the honest engine",
+        /// linear forgets to add its start sector.
+        LinearNoOffset "linear-no-offset" "none" "-" "linear maps to its offset in the target without adding the start",
+        /// striped rotates the stripes by one.
+        StripedRotated "striped-rotated" "none" "-" "striped picks the next stripe instead of the right one",
+        /// striped forgets to split at chunk boundaries.
+        StripedNoBoundary "striped-no-boundary" "none" "-" "striped lets a bio run past the end of its chunk",
+        /// `io->bio` is read before it is reassigned (dm-spec S5).
+        CompletesOriginal "completes-original" "none" "-"
+            "depth-first completes the original instead of the head clone: the original ends while pieces are in flight",
+        /// A clone is not put back.
+        LeaksClone "leaks-clone" "none" "-" "every clone's element stays out of its pool",
+        /// An error of a piece is dropped.
+        DropsError "drops-error" "none" "-" "a piece's error is not carried to the original bio",
+        /// I/O is mapped while the device is suspended.
+        MapsWhileSuspended "maps-while-suspended" "none" "-" "a suspended device maps bios instead of deferring them",
+        /// Sleeps under a spinlock.
+        SleepsAtomic "sleeps-atomic" "none" "-" "dm allocates its clone, waiting, under md->deferred_lock",
+        /// A write is lost in the ramdisk.
+        LosesWrites "loses-writes" "none" "-" "the ramdisk ignores every seventh write",
+        /// Ignores the order of the lists in `sorted`.
+        UnsortedLists "unsorted-lists" "none" "-" "sorted puts the remainder of the same device before lower devices",
+        /// The workqueue path splits as if it were under generic_make_request.
+        SplitsInWorker "splits-in-worker" "none" "-" "depth-first and trim resubmit the remainder from the workqueue too",
+        /// `suspend` does not wait for what is in flight.
+        SuspendNoWait "suspend-no-wait" "none" "-" "suspend returns while bios are in flight",
+        /// Status lines carry a wrong word.
+        StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
+    }
+}
+
+/// One value per axis: which kernel's algorithms a machine runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Variants {
+    /// Bio submission.
+    pub gmr: Gmr,
+    /// Bio splitting in dm.
+    pub split: Split,
+    /// Rescuing exhausted bio_sets.
+    pub rescue: Rescue,
+    /// A deliberate bug.
+    pub planted: Planted,
+}
+
+impl Variants {
+    /// Every axis.
+    pub const AXES: &'static [AxisInfo] = &[Gmr::INFO, Split::INFO, Rescue::INFO, Planted::INFO];
+
+    /// Sets one axis by name.
+    ///
+    /// # Errors
+    /// [`VariantError`] when the catalogue has no such axis or value; the message lists what there is.
+    pub fn set(&mut self, axis: &str, value: &str) -> Result<(), VariantError> {
+        let bad = || VariantError::Value {
+            axis: axis.to_owned(),
+            value: value.to_owned(),
+            known: Self::axis(axis).map_or_else(String::new, |info| {
+                info.values.iter().map(|value| value.name).collect::<Vec<_>>().join(", ")
+            }),
+        };
+        match axis {
+            "gmr" => self.gmr = Gmr::parse(value).ok_or_else(bad)?,
+            "split" => self.split = Split::parse(value).ok_or_else(bad)?,
+            "rescue" => self.rescue = Rescue::parse(value).ok_or_else(bad)?,
+            "planted" => self.planted = Planted::parse(value).ok_or_else(bad)?,
+            _ => {
+                let known = Self::AXES.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
+                return Err(VariantError::Axis { axis: axis.to_owned(), known });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the catalogue says about an axis, if there is one of that name.
+    pub fn axis(name: &str) -> Option<&'static AxisInfo> {
+        Self::AXES.iter().find(|info| info.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_of_every_axis_can_be_set_by_name() {
+        for axis in Variants::AXES {
+            for value in axis.values {
+                Variants::default().set(axis.name, value.name).unwrap();
+            }
+            assert!(axis.values.iter().any(|value| value.name == axis.default));
+        }
+        assert_eq!(Gmr::ALL.len() + Split::ALL.len() + Rescue::ALL.len(), 10);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let axis = Variants::default().set("gmrr", "fifo").unwrap_err().to_string();
+        assert!(axis.contains("gmr, split, rescue"), "{axis}");
+        let value = Variants::default().set("gmr", "lifo").unwrap_err().to_string();
+        assert!(value.contains("recurse, fifo, sorted"), "{value}");
+    }
+}

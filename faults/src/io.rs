@@ -1,0 +1,72 @@
+//! [`IoFault`]: bios of a leaf device end in an error instead of being carried out.
+//!
+//! Fault model: a failing bio changes no data (a failed write is lost whole, a failed read fills nothing); only bios
+//! that match operation and range are counted as events. Kernel counterparts: dm-flakey, dm-dust, error tables,
+//! fail_make_request.
+
+use dmlab_units::{Sectors, Seed};
+
+use crate::When;
+
+/// Which operations a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultOp {
+    /// Reads only.
+    Read,
+    /// Writes only.
+    Write,
+    /// Flushes only.
+    Flush,
+    /// Everything.
+    Any,
+}
+
+/// A failing range of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IoFault {
+    /// Operations it is about.
+    pub op: FaultOp,
+    /// First sector of the range.
+    pub start: Sectors,
+    /// First sector after the range; `None` is the end of the device.
+    pub end: Option<Sectors>,
+    /// Which of the matching bios fail.
+    pub when: When,
+}
+
+impl IoFault {
+    /// Whether a bio of `op` over `sectors` sectors from `start` is one that this fault counts. A bio without data
+    /// (a flush) matches by operation alone.
+    pub fn matches(&self, op: FaultOp, start: Sectors, sectors: Sectors) -> bool {
+        if self.op != FaultOp::Any && self.op != op {
+            return false;
+        }
+        let overlaps = start + sectors > self.start && self.end.is_none_or(|end| start < end);
+        sectors == Sectors::ZERO || overlaps
+    }
+
+    /// Whether matching bio number `event` (from 0) fails.
+    pub fn fails(&self, seed: Seed, event: u64) -> bool {
+        self.when.fails(seed, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_half_open() {
+        let fault = IoFault { op: FaultOp::Write, start: Sectors(8), end: Some(Sectors(16)), when: When::Always };
+        let hit = |start, sectors| fault.matches(FaultOp::Write, Sectors(start), Sectors(sectors));
+        assert!(hit(8, 8) && hit(15, 1) && hit(0, 9) && hit(0, 64));
+        assert!(!hit(0, 8) && !hit(16, 8));
+        assert!(!fault.matches(FaultOp::Read, Sectors(8), Sectors(8)));
+    }
+
+    #[test]
+    fn a_flush_has_no_place() {
+        let fault = IoFault { op: FaultOp::Any, start: Sectors(8), end: Some(Sectors(16)), when: When::Always };
+        assert!(fault.matches(FaultOp::Flush, Sectors(0), Sectors(0)));
+    }
+}

@@ -1,0 +1,182 @@
+//! [`CellRecord`]: everything that is known about one cell of the matrix: what was run, what came out, how it was
+//! judged, what was measured.
+//!
+//! Invariants: the axes keep the order in which the scenario names them; a cell can be run again from its own record
+//! (scenario, variant, backend, runtime, seed, resolved plan); maps are ordered.
+//! Not here: loads (`load`), the judgement itself (the harness fills in `ok` and `mismatches`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LoadRecord, Number, Verdict};
+
+/// One cell of the matrix: one scenario with one value per axis on one runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// The scenario's name, e.g. `snapshot/cow-throttle`.
+    pub scenario: String,
+    /// Axes and their values, in the scenario's order; in JSON a list of `{axis, value}`.
+    #[serde(with = "axes")]
+    pub variant: Vec<(String, String)>,
+    /// `engine`, `kernel` or `guest`.
+    pub backend: String,
+    /// `explorer`, `virtual` or `threads`.
+    pub runtime: String,
+    /// The seed of this cell.
+    pub seed: u64,
+    /// The resolved plan, every value spelled out.
+    pub plan: serde_json::Value,
+    /// The verdict that the scenario expects of this cell.
+    pub expected: String,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Whether all expectations were met, the verdict among them.
+    pub ok: bool,
+    /// Why expectations were not met, a sentence each.
+    pub mismatches: Vec<String>,
+    /// The deadlock report, the failure's text, or the reason of a skip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+    /// Where the trace was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_file: Option<String>,
+    /// Real time that the cell took; left out of deterministic records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_ns: Option<u64>,
+    /// Time that passed on the virtual clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_ns: Option<u64>,
+    /// What the explorer did, where it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exploration: Option<Exploration>,
+    /// One entry per load step and phase, in the order of the steps.
+    pub loads: Vec<LoadRecord>,
+    /// Mempools and biosets.
+    pub pools: Vec<PoolRecord>,
+    /// Everything else that was counted, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// The order in which entries reached the device, where the scenario asks for it.
+    pub entry_order: Vec<String>,
+}
+
+impl CellRecord {
+    /// The variant as text: `cow_throttle=wait snapshots=8`; empty without axes.
+    pub fn variant_text(&self) -> String {
+        let pairs: Vec<_> = self.variant.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+        pairs.join(" ")
+    }
+
+    /// Where it ran: the runtime alone on the engine, else with the backend in front, as in `kernel/threads`.
+    pub fn runtime_text(&self) -> String {
+        if self.backend == "engine" { self.runtime.clone() } else { format!("{}/{}", self.backend, self.runtime) }
+    }
+
+    /// Which cell of its scenario this is: `cow_throttle=wait snapshots=8 [explorer]`.
+    pub fn name_in_scenario(&self) -> String {
+        let (variant, runtime) = (self.variant_text(), self.runtime_text());
+        if variant.is_empty() { format!("[{runtime}]") } else { format!("{variant} [{runtime}]") }
+    }
+
+    /// The time that the cell took by the clock it ran under: virtual time where there is one, else real time.
+    pub fn elapsed_ns(&self) -> Option<u64> {
+        self.virtual_ns.or(self.wall_ns)
+    }
+
+    /// Whether the cell was left out, as opposed to one that should have run and did not.
+    pub fn is_skipped(&self) -> bool {
+        self.verdict == Verdict::Skip && self.ok
+    }
+}
+
+/// What the explorer did with a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exploration {
+    /// Schedules that were run.
+    pub schedules: u64,
+    /// Steps in all schedules together.
+    pub steps: u64,
+    /// Steps of the longest schedule.
+    pub steps_max_seen: u64,
+    /// Schedules that ended in a deadlock.
+    pub deadlocks: u64,
+    /// What the verdict is worth: `proved`, `proved up to 2 preemptions`, `not found in 2000 schedules`.
+    pub strength: String,
+    /// Speed of the exploration; left out of deterministic records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedules_per_sec: Option<Number>,
+}
+
+/// A mempool or bioset over the life of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRecord {
+    /// Its name, e.g. `dm.bs`.
+    pub name: String,
+    /// Elements that the pool keeps for hard times.
+    pub reserve: u64,
+    /// Most elements of the reserve that were in use at once.
+    pub peak_in_use: u64,
+    /// Allocations that the slab refused, so that the reserve was needed.
+    pub slab_failures: u64,
+    /// Allocations that had to wait for an element to come back.
+    pub waits: u64,
+    /// Bios that the rescuer submitted.
+    pub rescued: u64,
+}
+
+/// The axes as a list of `{axis, value}`: a JSON object would not promise to keep their order.
+mod axes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Axis<T> {
+        axis: T,
+        value: T,
+    }
+
+    pub(super) fn serialize<S: Serializer>(axes: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(axes.iter().map(|(axis, value)| Axis { axis, value }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+        let axes = Vec::<Axis<String>>::deserialize(deserializer)?;
+        Ok(axes.into_iter().map(|Axis { axis, value }| (axis, value)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{CellRecord, testing};
+
+    #[test]
+    fn axes_keep_their_order_and_are_named_in_json() {
+        let mut cell = testing::cell();
+        cell.variant = vec![("zeta".to_owned(), "1".to_owned()), ("alpha".to_owned(), "2".to_owned())];
+        let json = serde_json::to_string(&cell).unwrap();
+        assert!(json.contains(r#""variant":[{"axis":"zeta","value":"1"},{"axis":"alpha","value":"2"}]"#), "{json}");
+        assert_eq!(serde_json::from_str::<CellRecord>(&json).unwrap(), cell);
+    }
+
+    #[test]
+    fn a_cell_is_named_by_its_axes_and_its_runtime() {
+        let mut cell = testing::cell();
+        assert_eq!(cell.name_in_scenario(), "cow_throttle=wait snapshots=8 [threads]");
+        cell.backend = "kernel".to_owned();
+        assert_eq!(cell.name_in_scenario(), "cow_throttle=wait snapshots=8 [kernel/threads]");
+        cell.variant.clear();
+        assert_eq!(cell.name_in_scenario(), "[kernel/threads]");
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_of_the_json() {
+        let mut cell = testing::cell();
+        (cell.report, cell.trace_file, cell.wall_ns, cell.virtual_ns, cell.exploration) =
+            (None, None, None, None, None);
+        cell.plan = serde_json::json!({});
+        let json = serde_json::to_string(&cell).unwrap();
+        for key in ["report", "trace_file", "wall_ns", "virtual_ns", "exploration", "null"] {
+            assert!(!json.contains(key), "{key} in {json}");
+        }
+        assert_eq!(serde_json::from_str::<CellRecord>(&json).unwrap(), cell);
+    }
+}

@@ -1,0 +1,52 @@
+//! Records of runs and everything that is made from them: statistics, tables, JUnit, Markdown, exit codes.
+//!
+//! Reading order:
+//!
+//! * what a run leaves behind: `record` (the whole file), `cell` (one cell of the matrix), `load` (one load of a
+//!   cell, in fio's words), `verdict`, and the two small types that keep the file sound: `format` (version and
+//!   load errors) and `number` (floats that JSON can carry);
+//! * numbers from numbers: `histogram` (latencies), `stats` (medians, bootstrap intervals);
+//! * reports, each a pure function of a [`Record`]: `human` (units), `rows` (what a row says) and `layout` (where
+//!   it is folded) under `table`, `markdown` and `summary`; `junit`; `exit` (the exit code);
+//! * `write`: how any of it reaches a disk in one piece.
+//!
+//! Invariants: the bytes of every report are a function of the record alone (no clock, no environment, no
+//! unordered collection); nothing here prints; a NaN or an infinity cannot be stored in a record.
+//! Not here: running, measuring, and judging (the harness decides whether a cell met its expectations).
+
+mod cell;
+mod exit;
+mod format;
+mod histogram;
+mod human;
+mod junit;
+mod layout;
+mod load;
+mod markdown;
+mod number;
+mod record;
+mod rows;
+mod stats;
+mod summary;
+mod table;
+#[cfg(test)]
+mod testing;
+mod verdict;
+mod write;
+
+pub use cell::{CellRecord, Exploration, PoolRecord};
+pub use exit::{ExitCode, exit_code};
+pub use format::{FORMAT, FormatName, FormatVersion, RecordError};
+pub use histogram::{Histogram, LATENCY_NS_MAX, PERCENTILES};
+pub use junit::junit;
+pub use load::{Direction, Latency, LoadRecord};
+pub use markdown::markdown;
+pub use number::Number;
+pub use record::{Environment, Record};
+pub use stats::{
+    BOOTSTRAP_RESAMPLES, BOOTSTRAP_SAMPLES_MIN, RatioError, RatioInterval, mad, median, percentile, ratio_of_medians,
+};
+pub use summary::summary;
+pub use table::{TableOptions, table};
+pub use verdict::{ParseVerdictError, Verdict};
+pub use write::{WriteError, create_new, write_atomically};

@@ -1,0 +1,87 @@
+//! The steps that are dmsetup's verbs: create, reload, suspend, resume, remove, status, table.
+//!
+//! Invariants: each names a dm device; what must come of it is said (`expect`), or it must succeed.
+//! Not here: the lines of tables (`table`).
+
+use super::scope::{Declared, Scope, Sort};
+use super::table::{self, Lines};
+use crate::fields::{Checked, Fields};
+use crate::node::{Kind, Node};
+use crate::sink::Sink;
+use crate::{Action, Outcome, values};
+
+pub(super) fn create(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, outcome) = verb(node, "a `create` step", scope, sink)?;
+    Some(Action::Create { device, outcome })
+}
+
+pub(super) fn resume(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, outcome) = verb(node, "a `resume` step", scope, sink)?;
+    Some(Action::Resume { device, outcome })
+}
+
+pub(super) fn remove(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, outcome) = verb(node, "a `remove` step", scope, sink)?;
+    Some(Action::Remove { device, outcome })
+}
+
+/// A device, or a map of the device and what must come of the verb.
+fn verb(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(String, Outcome)> {
+    if let Kind::Scalar(_) = &node.kind {
+        return Some((scope.dm(node, sink)?.name, Outcome::Ok));
+    }
+    let mut fields = Fields::open(node, what, sink)?;
+    let device = fields.required("device", |node, sink| scope.dm(node, sink));
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    fields.finish()?;
+    Some((device?.name, outcome?))
+}
+
+pub(super) fn suspend(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    if let Kind::Scalar(_) = &node.kind {
+        let device = scope.dm(node, sink)?.name;
+        return Some(Action::Suspend { device, noflush: false, outcome: Outcome::Ok });
+    }
+    let mut fields = Fields::open(node, "a `suspend` step", sink)?;
+    let device = fields.required("device", |node, sink| scope.dm(node, sink));
+    let noflush = fields.or("noflush", false, values::truth);
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    fields.finish()?;
+    Some(Action::Suspend { device: device?.name, noflush: noflush?, outcome: outcome? })
+}
+
+pub(super) fn reload(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let mut fields = Fields::open(node, "a `reload` step", sink)?;
+    let device = fields.required("device", |node, sink| scope.dm(node, sink));
+    let stacked = device.as_ref().is_none_or(is_stacked);
+    let table = fields.required("table", |node, sink| table::lines(node, Lines::Table, stacked, scope, sink));
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    fields.finish()?;
+    Some(Action::Load { device: device?.name, table: table?, outcome: outcome? })
+}
+
+fn is_stacked(device: &Declared) -> bool {
+    matches!(device.sort, Sort::Dm { stacked: true, .. } | Sort::Unknown)
+}
+
+pub(super) fn status(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, lines) = printed(node, "a `status` step", scope, sink)?;
+    Some(Action::Status { device, lines })
+}
+
+pub(super) fn table(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, lines) = printed(node, "a `table` step", scope, sink)?;
+    Some(Action::Table { device, lines })
+}
+
+fn printed(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(String, Vec<String>)> {
+    let mut fields = Fields::open(node, what, sink)?;
+    let device = fields.required("of", |node, sink| scope.dm(node, sink));
+    let stacked = device.as_ref().is_none_or(is_stacked);
+    let lines = fields.required("is", |node, sink| table::lines(node, Lines::Printed, stacked, scope, sink));
+    fields.finish()?;
+    Some((device?.name, lines?))
+}
+
+#[cfg(test)]
+mod tests;

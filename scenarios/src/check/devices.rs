@@ -1,0 +1,124 @@
+//! `devices`: what the scenario stands on, in order.
+//!
+//! Invariants: names are unique and lower case; each device names only devices before it; sizes are whole sectors;
+//! `$below` and `over` come together.
+//! Not here: the lines of tables (`table`), finding devices again (`scope`).
+
+use dmlab_units::{Bytes, Sectors};
+
+use super::scope::{Declared, Scope, Sort};
+use super::table::{self, BELOW, Lines};
+use crate::fields::{Checked, Fields};
+use crate::node::{Kind, Node};
+use crate::sink::{Sink, shown};
+use crate::{Device, DeviceKind, values};
+
+const SIZE_MAX: Bytes = Bytes(1 << 40);
+const LEVELS_MAX: u32 = 64;
+const DEVICES_MAX: usize = 256;
+const WHAT: &str = "a device";
+
+/// Reads all devices. The scope knows each of them afterwards, also those with mistakes.
+pub(super) fn devices(node: Option<&Node>, sink: &mut Sink<'_>) -> (Scope, Checked<Vec<Device>>) {
+    let entries = match node.map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries,
+        other => {
+            if let (Some(node), Some(Kind::Scalar(_) | Kind::Seq(_))) = (node, other) {
+                sink.wanted(node, "a map of devices, each with what it is made of");
+            }
+            return (Scope::of_anything(), None);
+        }
+    };
+    if let Some((key, _)) = entries.get(DEVICES_MAX) {
+        sink.error(key.span, format!("more than the {DEVICES_MAX} devices allowed"));
+        return (Scope::of_anything(), None);
+    }
+    let names = entries.iter().filter_map(|(key, _)| Some((key.text()?.to_owned(), key.span.line))).collect();
+    let mut scope = Scope::new(names);
+    let devices = values::each(entries, sink, |(key, value), sink| {
+        let name = key.text()?.to_owned();
+        let named = is_name(&name);
+        if !named {
+            let message = format!("{} is not a name of a device: a-z, 0-9 and `_`, a letter first", shown(&name));
+            sink.error(key.span, message);
+        }
+        let kind = kind(value, &scope, sink);
+        scope.declare(declared(&name, kind.as_ref(), &scope));
+        named.then_some(())?;
+        Some(Device { name, kind: kind? })
+    });
+    if entries.is_empty()
+        && let Some(node) = node
+    {
+        sink.error(node.span, "a scenario without devices tests nothing");
+    }
+    (scope, devices)
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && text != "below"
+}
+
+fn declared(name: &str, kind: Option<&DeviceKind>, scope: &Scope) -> Declared {
+    let (sort, size) = match kind {
+        Some(DeviceKind::Ram(size) | DeviceKind::Null(size)) => (Sort::Leaf, Sectors::from_bytes(*size)),
+        Some(DeviceKind::Barrier { below }) => (Sort::Barrier, scope.find(below).and_then(|below| below.size)),
+        Some(DeviceKind::Dm { over, levels, .. }) => (Sort::Dm { stacked: over.is_some(), levels: *levels }, None),
+        None => (Sort::Unknown, None),
+    };
+    Declared { name: name.to_owned(), sort, size }
+}
+
+fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> {
+    let stacked = node.get("over").is_some();
+    let mut fields = Fields::open(node, WHAT, sink)?;
+    let ram = fields.optional("ram", size);
+    let null = fields.optional("null", size);
+    let barrier = fields.optional("barrier", |node, sink| scope.reference(node, sink));
+    let dm = fields.optional("dm", |node, sink| table::lines(node, Lines::Table, stacked, scope, sink));
+    let over = fields.optional("over", |node, sink| scope.reference(node, sink));
+    let levels = fields.optional("levels", |node, sink| values::count(node, 1..=LEVELS_MAX, sink));
+    let span = fields.span();
+    fields.finish()?;
+    let kinds: Vec<&str> =
+        ["ram", "null", "barrier", "dm"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
+    if kinds.len() != 1 {
+        let found = if kinds.is_empty() { "none".to_owned() } else { kinds.join(" and ") };
+        return sink.refuse(span, format!("a device is one of ram, null, barrier and dm; here is {found}"));
+    }
+    for key in ["over", "levels"] {
+        if let Some(node) = node.get(key)
+            && kinds != ["dm"]
+        {
+            sink.error(node.span, format!("`{key}` is about dm devices; this one is {}", kinds.concat()));
+            return None;
+        }
+    }
+    let (ram, null, barrier, dm, over, levels) = (ram?, null?, barrier?, dm?, over?, levels?);
+    let leaf = ram.map(DeviceKind::Ram).or(null.map(DeviceKind::Null));
+    let barrier = barrier.map(|below| DeviceKind::Barrier { below: below.name });
+    let Some(table) = dm else { return leaf.or(barrier) };
+    let names_below = table.iter().any(|line| line.split_whitespace().any(|token| token == BELOW));
+    if let Some(over) = node.get("over")
+        && !names_below
+    {
+        return sink.refuse(over.span, "`over` without a line that names `$below`: the device would not stand on it");
+    }
+    if let Some(node) = node.get("levels")
+        && over.is_none()
+        && levels != Some(1)
+    {
+        return sink.refuse(node.span, "`levels` above 1 need `over: $device`, what the lowest stands on");
+    }
+    Some(DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) })
+}
+
+fn size(node: &Node, sink: &mut Sink<'_>) -> Checked<Bytes> {
+    values::bytes(node, Bytes(1)..=SIZE_MAX, sink)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Tests of `fault`.
+//! Not here: what other files report about the same text.
+
+use super::super::testing::{assert_refused, step};
+use super::*;
+
+fn slab(when: &str) -> Result<When, String> {
+    match step(&format!("fault: {{ slab: {{ pool: t.bs, fail: {when} }} }}"))? {
+        Action::Fault(Fault::Slab { fault, .. }) => Ok(fault.when),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn events_fail_always_or_by_rate_or_by_number() {
+    assert_eq!(slab("always"), Ok(When::Always));
+    assert_eq!(slab("{ rate: 50% }"), Ok(When::Rate { ppb: 500_000_000 }));
+    assert_eq!(slab("{ rate: 12.5% }"), Ok(When::Rate { ppb: 125_000_000 }));
+    assert_eq!(slab("{ rate: 0.0000001% }"), Ok(When::Rate { ppb: 1 }));
+    assert_eq!(slab("{ rate: 100% }"), Ok(When::Rate { ppb: 1_000_000_000 }));
+    assert_eq!(slab("{ nth: [3, 1] }"), Ok(When::Nth(vec![1, 3])));
+    assert_eq!(slab("{ nth: 7 }"), Ok(When::Nth(vec![7])));
+    assert_eq!(slab("{ every: 2 }"), Ok(When::Every(2)));
+}
+
+#[test]
+fn plans_that_make_no_sense_are_refused() {
+    assert_refused(
+        slab,
+        &[
+            ("sometimes", "x:5:40: \"sometimes\" is not `always` (or a map: { rate: 12.5% }"),
+            ("{ rate: 100.1% }", "x:5:48: \"100.1%\" is not a rate from 0% to 100%"),
+            ("{ rate: 0.5 }", "x:5:48: \"0.5\" is not a rate"),
+            ("{ rate: -1% }", "x:5:48: \"-1%\" is not a rate"),
+            ("{ rate: NaN% }", "x:5:48: \"NaN%\" is not a rate"),
+            ("{ rate: .5% }", "x:5:48: \".5%\" is not a rate"),
+            ("{ rate: 1.% }", "x:5:48: \"1.%\" is not a rate"),
+            ("{ rate: 0.00000001% }", "x:5:48: \"0.00000001%\" is not a rate"),
+            ("{ rate: 99999999999999999999% }", "x:5:48: \"99999999999999999999%\" is not a rate"),
+            ("{ nth: [0] }", "x:5:48: \"0\" is not a whole number from 1 to"),
+            ("{ nth: [2, 2] }", "x:5:47: event 2 is named twice"),
+            ("{ nth: [] }", "x:5:47: no event is named"),
+            ("{ every: 0 }", "x:5:49: \"0\" is not a whole number of at least 1"),
+            ("{ rate: 1%, every: 2 }", "x:5:52: \"every\" is a second key of what fails"),
+            ("{}", "x:5:40: an empty map is not what fails"),
+        ],
+    );
+}
+
+#[test]
+fn pools_belong_to_declared_devices() {
+    let pool = |pool: &str| step(&format!("fault: {{ slab: {{ pool: \"{pool}\", fail: always }} }}"));
+    for name in ["t.bs", "*.io_bs", "t.*", "*.*", "top.2.bs"] {
+        assert!(pool(name).is_ok(), "{name}");
+    }
+    assert_refused(
+        pool,
+        &[
+            ("bs", "x:5:28: \"bs\" is not a pool, written `<device>.<pool>`"),
+            ("t.", "x:5:28: \"t.\" is not a pool"),
+            ("tt.bs", "x:5:29: \"tt\" is not a declared device"),
+            ("top.3.bs", "x:5:29: \"top.3\" is not a declared device"),
+        ],
+    );
+}
+
+#[test]
+fn io_faults_have_operation_range_and_errno() {
+    let fault = |text: &str| match step(&format!("fault: {{ io: {{ {text} }} }}")) {
+        Ok(Action::Fault(Fault::Io { device, fault, errno })) => (device, fault, errno),
+        other => panic!("{text}: {other:?}"),
+    };
+    let (device, plan, errno) = fault("on: d, fail: always");
+    assert_eq!((device.as_str(), errno), ("d", Errno::EIO));
+    assert_eq!(plan, IoFault { op: FaultOp::Any, start: Sectors(0), end: None, when: When::Always });
+    let (_, plan, errno) = fault("on: n, op: write, sectors: '8..16', fail: { every: 3 }, errno: ENOSPC");
+    assert_eq!(errno, Errno::ENOSPC);
+    assert_eq!(plan, IoFault { op: FaultOp::Write, start: Sectors(8), end: Some(Sectors(16)), when: When::Every(3) });
+    assert_eq!(fault("on: d, sectors: 8.., fail: always").1.start, Sectors(8));
+    assert_eq!(fault("on: d, sectors: all, fail: always").1.end, None);
+}
+
+#[test]
+fn io_fails_in_leaf_devices_and_within_them() {
+    assert_refused(
+        step,
+        &[
+            (
+                "fault: { io: { on: t, fail: always } }",
+                "x:5:24: \"t\" is a dm device; I/O fails in ram and null devices only",
+            ),
+            ("fault: { io: { on: m, fail: always } }", "x:5:24: \"m\" is a barrier"),
+            ("fault: { io: { on: d, sectors: 8, fail: always } }", "x:5:36: \"8\" is not a range of sectors"),
+            ("fault: { io: { on: d, sectors: 8..8, fail: always } }", "x:5:36: the range 8..8 is empty"),
+            (
+                "fault: { io: { on: d, sectors: 0..129, fail: always } }",
+                "x:5:36: 0..129 does not lie within `d`, which has 128",
+            ),
+            ("fault: { io: { on: d, sectors: 128.., fail: always } }", "x:5:36: 128.. does not lie within `d`"),
+            ("fault: { io: { on: d } }", "x:5:18: `fail` is missing in an `io` fault"),
+            (
+                "fault: { disk: {} }",
+                "x:5:14: \"disk\" is not the key of a `fault` step, which has one (allowed here: slab, io)",
+            ),
+            ("heal: t", "x:5:11: \"t\" is not what can be healed (allowed here: all)"),
+        ],
+    );
+    assert_eq!(step("heal: all"), Ok(Action::Heal));
+}

@@ -1,0 +1,109 @@
+//! The steps that are single bios and patterns: submit, stamp, verify, layout.
+//!
+//! Invariants: an extent is not empty and ends within its device where the size of the device is known without
+//! asking a table; a flush has no extent.
+//! Not here: loads (`load`).
+
+use dmlab_units::{SECTOR_BYTES, Sectors};
+
+use super::scope::{Declared, Scope};
+use crate::fields::{Checked, Fields};
+use crate::node::Node;
+use crate::sink::Sink;
+use crate::{Action, Extent, IoOp, Outcome, Span, Submit, values};
+
+/// The kernel counts a bio's bytes in 32 bits (`bi_size`).
+const BIO_SECTORS_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES;
+
+const OPS: &values::Words<IoOp> = &[("read", IoOp::Read), ("write", IoOp::Write), ("flush", IoOp::Flush)];
+
+pub(super) fn submit(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let mut fields = Fields::open(node, "a `submit` step", sink)?;
+    let on = fields.required("on", |node, sink| scope.device(node, sink));
+    let op = fields.required("op", |node, sink| values::word(node, "an operation", OPS, sink));
+    let read_at = |node: &Node, sink: &mut Sink<'_>| values::sectors(node, 0, sink);
+    let read_sectors = |node: &Node, sink: &mut Sink<'_>| values::number(node, 1..=BIO_SECTORS_MAX, sink).map(Sectors);
+    let (at, sectors) = if op == Some(IoOp::Flush) {
+        for key in ["at", "sectors"] {
+            if let Some(node) = fields.node(key) {
+                fields.error(node.span, format!("a flush has no place; `{key}` is for reads and writes"));
+            }
+        }
+        (Some(Sectors::ZERO), Some(Sectors::ZERO))
+    } else {
+        let at = fields.or("at", Sectors::ZERO, read_at);
+        // Without a readable operation, it is not known whether sectors are wanted.
+        let sectors = if op.is_some() {
+            fields.required("sectors", read_sectors)
+        } else {
+            fields.or("sectors", Sectors::ZERO, read_sectors)
+        };
+        (at, sectors)
+    };
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    fields.finish()?;
+    let extent = extent(node, on?, at?, sectors?, sink)?;
+    Some(Action::Submit(Submit { op: op?, extent, outcome: outcome? }))
+}
+
+pub(super) fn stamp(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    pattern(node, "a `stamp` step", scope, sink).map(Action::Stamp)
+}
+
+pub(super) fn verify(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    pattern(node, "a `verify` step", scope, sink).map(Action::Verify)
+}
+
+fn pattern(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Extent> {
+    let mut fields = Fields::open(node, what, sink)?;
+    let on = fields.required("on", |node, sink| scope.device(node, sink));
+    let at = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
+    let sectors = fields.required("sectors", |node, sink| values::sectors(node, 1, sink));
+    fields.finish()?;
+    extent(node, on?, at?, sectors?, sink)
+}
+
+pub(super) fn layout(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let mut fields = Fields::open(node, "a `layout` step", sink)?;
+    let of = fields.required("of", |node, sink| scope.device(node, sink));
+    let from = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
+    let sectors = fields.required("sectors", |node, sink| values::sectors(node, 1, sink));
+    let is = fields.required("is", |node, sink| {
+        let mut fields = Fields::open(node, "the place in a `layout` step", sink)?;
+        let on = fields.required("on", |node, sink| scope.device(node, sink));
+        let at = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
+        fields.finish()?;
+        Some((on?, at?, node))
+    });
+    fields.finish()?;
+    let sectors = sectors?;
+    let of = extent(node, of?, from?, sectors, sink);
+    let (on, at, place) = is?;
+    let there = extent(place, on, at, sectors, sink)?;
+    Some(Action::Layout { of: of?, on: there.device, at })
+}
+
+/// An extent that lies within its device, as far as that is known.
+fn extent(node: &Node, device: Declared, at: Sectors, sectors: Sectors, sink: &mut Sink<'_>) -> Checked<Extent> {
+    let place = |key: &str| node.get(key).map(|node| node.span);
+    let span = place("sectors").or_else(|| place("at")).unwrap_or(node.span);
+    within(span, &device, at, sectors, sink)?;
+    Some(Extent { device: device.name, at, sectors })
+}
+
+/// Reports an extent that ends behind its device.
+pub(super) fn within(span: Span, device: &Declared, at: Sectors, sectors: Sectors, sink: &mut Sink<'_>) -> Checked<()> {
+    let end = at.checked_add(sectors).filter(|end| end.0 <= values::SECTOR_MAX);
+    let size = device.size.unwrap_or(Sectors(values::SECTOR_MAX));
+    match end {
+        Some(end) if end <= size => Some(()),
+        Some(end) => {
+            let message = format!("sectors {at}..{end} do not lie within `{}`, which has {size}", device.name);
+            sink.refuse(span, message)
+        }
+        None => sink.refuse(span, format!("{sectors} sectors from {at}: no device is that large")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

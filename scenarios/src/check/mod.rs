@@ -1,0 +1,27 @@
+//! Typed checking: from a tree to the checked types in `model`.
+//!
+//! Invariants: a check never stops at the first mistake; a value that could not be read never leads to a second
+//! report about the same text; the result is there only if nothing was reported.
+//!
+//! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
+//! (which devices there are), `devices`, `table` (table lines), `steps` with `control` (dmsetup's verbs), `io` (bios
+//! and patterns), `load` (fio's words), `fault`, and `expect`.
+//! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
+
+mod cell;
+mod control;
+mod devices;
+mod expect;
+mod fault;
+mod head;
+mod io;
+mod load;
+mod scope;
+mod steps;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use cell::cell;
+pub(crate) use expect::report_dead;
+pub(crate) use head::{Head, head};

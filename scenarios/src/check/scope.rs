@@ -1,0 +1,189 @@
+//! [`Scope`]: the devices that a scenario has declared, and what may be done with each.
+//!
+//! Invariants: a device is found only after its declaration has been read; of a device that was declared with a
+//! mistake everything is believed, so that the mistake is reported once.
+//! Not here: reading declarations (`devices`), table lines (`table`).
+
+use std::fmt;
+
+use dmlab_units::Sectors;
+
+use crate::fields::Checked;
+use crate::nearest;
+use crate::node::Node;
+use crate::sink::{Sink, shown};
+use crate::{Span, values};
+
+/// What is known about a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A ramdisk or null device: it can be made to fail.
+    Leaf,
+    /// A barrier.
+    Barrier,
+    /// A dm device.
+    Dm {
+        /// Whether its table may say `$below`.
+        stacked: bool,
+        /// How many of it there are.
+        levels: u32,
+    },
+    /// It was declared with a mistake.
+    Unknown,
+}
+
+/// A declared device.
+#[derive(Clone, Debug)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) sort: Sort,
+    /// Its size, where it does not take a table to know it.
+    pub(super) size: Option<Sectors>,
+}
+
+/// The devices so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    declared: Vec<Declared>,
+    /// Every name of the file with its line, also those that come later.
+    names: Vec<(String, u32)>,
+    /// There is no readable list of devices: every name is believed.
+    open: bool,
+}
+
+impl Scope {
+    pub(super) fn new(names: Vec<(String, u32)>) -> Self {
+        Self { declared: Vec::new(), names, open: false }
+    }
+
+    /// The scope of a scenario whose devices cannot be read: every name is believed.
+    pub(super) fn of_anything() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+
+    /// Whether names are believed, as there is no list of devices to hold them against.
+    pub(super) fn is_of_anything(&self) -> bool {
+        self.open
+    }
+
+    pub(super) fn declare(&mut self, device: Declared) {
+        self.declared.push(device);
+    }
+
+    /// The device that `name` stands for: a declared one, or a lower level of a stacked one (`top.1`).
+    pub(super) fn find(&self, name: &str) -> Option<Declared> {
+        let exact = |name: &str| self.declared.iter().find(|device| device.name == name);
+        if let Some(device) = exact(name) {
+            return Some(device.clone());
+        }
+        if self.open {
+            return Some(Declared { name: name.to_owned(), sort: Sort::Unknown, size: None });
+        }
+        let (base, level) = name.split_once('.')?;
+        let device = exact(base)?;
+        let level = values::parse_number(level).filter(|number| number.to_string() == level)?;
+        match device.sort {
+            Sort::Dm { levels, .. } if (1..u64::from(levels)).contains(&level) => {
+                Some(Declared { name: name.to_owned(), ..device.clone() })
+            }
+            Sort::Unknown => Some(Declared { name: name.to_owned(), ..device.clone() }),
+            _ => None,
+        }
+    }
+
+    /// Reports that `name` at `span` is no device, and why.
+    pub(super) fn report_unknown(&self, name: &str, span: Span, sink: &mut Sink<'_>) {
+        let known: Vec<&str> = self.declared.iter().map(|device| device.name.as_str()).collect();
+        if let Some((_, line)) = self.names.iter().find(|(later, _)| later == name) {
+            let message = format!("{} is declared only in line {line}; a device stands on earlier ones", shown(name));
+            return sink.error_help(span, message, nearest::list("declared so far", &known));
+        }
+        let bare = name.strip_prefix('$').filter(|bare| self.find(bare).is_some());
+        let help = match bare {
+            Some(bare) => format!("here, devices are named without `$`: {bare}"),
+            None => {
+                let meant = nearest::nearest(name, &known).map(|word| format!("did you mean `{word}`? "));
+                format!("{}{}", meant.unwrap_or_default(), nearest::list("declared devices", &known))
+            }
+        };
+        sink.error_help(span, format!("{} is not a declared device", shown(name)), help);
+    }
+
+    /// A device, named as it is.
+    pub(super) fn device(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<Declared> {
+        let name = values::text_as(node, "the name of a device", sink)?;
+        let found = self.find(name);
+        if found.is_none() {
+            self.report_unknown(name, node.span, sink);
+        }
+        found
+    }
+
+    /// A device written `$name`, as in tables.
+    pub(super) fn reference(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<Declared> {
+        let text = values::text_as(node, "a device, written `$name`", sink)?;
+        let Some(name) = text.strip_prefix('$') else {
+            let help = self.find(text).map(|device| format!("write `${}`", device.name));
+            let message = format!("{} is not a device, written `$name`", shown(text));
+            match help {
+                Some(help) => sink.error_help(node.span, message, help),
+                None => sink.error(node.span, message),
+            }
+            return None;
+        };
+        let found = self.find(name);
+        if found.is_none() {
+            self.report_unknown(name, node.span, sink);
+        }
+        found
+    }
+
+    /// A dm device.
+    pub(super) fn dm(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<Declared> {
+        let device = self.device(node, sink)?;
+        match device.sort {
+            Sort::Dm { .. } | Sort::Unknown => Some(device),
+            sort => sink.refuse(node.span, format!("{} is {sort}; only dm devices can do this", node.shown())),
+        }
+    }
+
+    /// A ramdisk or null device.
+    pub(super) fn leaf(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<Declared> {
+        let device = self.device(node, sink)?;
+        match device.sort {
+            Sort::Leaf | Sort::Unknown => Some(device),
+            sort => {
+                sink.refuse(node.span, format!("{} is {sort}; I/O fails in ram and null devices only", node.shown()))
+            }
+        }
+    }
+
+    /// A memory pool, `<device>.<pool>`, with `*` for all in either part.
+    pub(super) fn pool(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<String> {
+        const WANTED: &str = "a pool, written `<device>.<pool>` with `*` for all, e.g. `t.bs` or `*.io_bs`";
+        let text = values::text_as(node, WANTED, sink)?;
+        let is_pool = |pool: &str| {
+            pool == "*" || (!pool.is_empty() && pool.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')))
+        };
+        let Some((device, _)) = text.rsplit_once('.').filter(|(_, pool)| is_pool(pool)) else {
+            sink.wanted(node, WANTED);
+            return None;
+        };
+        if device != "*" && self.find(device).is_none() {
+            self.report_unknown(device, node.part(0, device.len()), sink);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leaf => "a ram or null device",
+            Self::Barrier => "a barrier",
+            Self::Dm { .. } => "a dm device",
+            Self::Unknown => "a device",
+        })
+    }
+}
