@@ -75,9 +75,9 @@ impl Machine {
     /// What is not at rest, in words.
     pub fn check_at_rest(&self, current: &Task) -> Result<(), String> {
         self.dm.check_at_rest(current)?;
-        for pool in self.core.pools(current) {
-            if !pool.at_rest(current) {
-                let stats = pool.stats(current);
+        for pool in self.core.pools() {
+            if !pool.at_rest() {
+                let stats = pool.stats();
                 return Err(format!("{}: {} element(s) never came back", pool.name(), stats.in_use));
             }
         }

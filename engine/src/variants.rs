@@ -174,6 +174,8 @@ axis! {
         SplitsInWorker "splits-in-worker" "none" "-" "depth-first and trim resubmit the remainder from the workqueue too",
         /// `suspend` does not wait for what is in flight.
         SuspendNoWait "suspend-no-wait" "none" "-" "suspend returns while bios are in flight",
+        /// Tables with holes are loaded.
+        AcceptsGaps "accepts-gaps" "none" "-" "table load does not look whether targets adjoin",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

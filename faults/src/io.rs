@@ -9,7 +9,8 @@ use dmlab_units::{Sectors, Seed};
 use crate::When;
 
 /// Which operations a fault is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultOp {
     /// Reads only.
     Read,
@@ -22,7 +23,8 @@ pub enum FaultOp {
 }
 
 /// A failing range of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct IoFault {
     /// Operations it is about.
     pub op: FaultOp,

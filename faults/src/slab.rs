@@ -9,7 +9,8 @@ use dmlab_units::Seed;
 use crate::When;
 
 /// A failing allocator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct SlabFault {
     /// Which allocations fail.
     pub when: When,

@@ -5,7 +5,8 @@
 use dmlab_units::Seed;
 
 /// Which events of a stream fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum When {
     /// Every event.
     Always,

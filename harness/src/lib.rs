@@ -1,1 +1,19 @@
-//! stub
+//! The harness: from a scenario file to a judged, measured and reported record.
+//!
+//! Reading order, which is the way of the data: [`plan`] (every value resolved, one plan per cell of the matrix),
+//! [`backend`] (the seam: what a scenario may ask of a device-mapper, and the engine's answer), [`script`] (carries out
+//! steps, loads and checks on any backend), [`campaign`] (a cell's run or runs), [`judge`] (verdicts and expectations),
+//! [`schedule_file`] (failing schedules on disk, and their replay), [`environment`], and [`cli`], which alone parses
+//! arguments, prints and ends the process.
+//!
+//! Invariants: a plan is immutable; a record is written from a finished run and nothing reads back from a report.
+//! Not here: what a scenario may say (`dmlab-scenarios`), how a record looks (`dmlab-results`).
+
+pub mod backend;
+pub mod campaign;
+pub mod cli;
+pub mod environment;
+pub mod judge;
+pub mod plan;
+pub mod schedule_file;
+pub mod script;

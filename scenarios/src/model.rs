@@ -12,7 +12,8 @@ use dmlab_faults::{IoFault, SlabFault};
 use dmlab_units::{Bytes, Nanos, Sectors, Seed};
 
 /// A checked scenario, with the values of one matrix cell put in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Scenario {
     /// Path-like name, e.g. `bio/split-head-or-remainder`; the file is `<id>.yaml`.
     pub id: String,
@@ -41,7 +42,8 @@ pub struct Scenario {
 }
 
 /// Where a scenario can run on the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Runtime {
     /// One OS thread, all tasks as coroutines, every order of operations a choice of the search.
     Explorer,
@@ -50,7 +52,8 @@ pub enum Runtime {
 }
 
 /// One device of a scenario.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Device {
     /// Its name in the scenario.
     pub name: String,
@@ -59,7 +62,8 @@ pub struct Device {
 }
 
 /// What a device is made of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A ramdisk (kernel: brd) of this size.
     Ram(Bytes),
@@ -85,7 +89,8 @@ pub enum DeviceKind {
 }
 
 /// A step and where it stands in the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Step {
     /// Line in the scenario file, from 1; reports name it.
     pub line: u32,
@@ -94,7 +99,8 @@ pub struct Step {
 }
 
 /// What a step does. A dm device that no `Create` step names is created before the first step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Create, load and resume a dm device: `dmsetup create`.
     Create {
@@ -184,7 +190,8 @@ pub enum Action {
 }
 
 /// What a control step must end in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Success.
     Ok,
@@ -193,7 +200,8 @@ pub enum Outcome {
 }
 
 /// The error numbers that scenarios may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, clippy::upper_case_acronyms)]
 pub enum Errno {
     EPERM,
@@ -211,7 +219,8 @@ pub enum Errno {
 }
 
 /// The operation of one bio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum IoOp {
     /// Read.
     Read,
@@ -222,7 +231,8 @@ pub enum IoOp {
 }
 
 /// A range of sectors of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Extent {
     /// The device.
     pub device: String,
@@ -233,7 +243,8 @@ pub struct Extent {
 }
 
 /// One bio.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Submit {
     /// What to do.
     pub op: IoOp,
@@ -244,7 +255,8 @@ pub struct Submit {
 }
 
 /// A load in fio's words.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Load {
     /// The device (fio: `filename`).
     pub on: String,
@@ -275,7 +287,8 @@ pub struct Load {
 }
 
 /// fio's `rw`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Rw {
     Read,
@@ -287,7 +300,8 @@ pub enum Rw {
 }
 
 /// A fault to begin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// Allocations behind a pool fail (the reserve stays).
     Slab {
@@ -308,7 +322,8 @@ pub enum Fault {
 }
 
 /// What must come of a cell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Expectation {
     /// Line in the scenario file.
     pub line: u32,
@@ -329,7 +344,8 @@ pub struct Expectation {
 }
 
 /// A verdict that a scenario can expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Verdict {
     Pass,
@@ -343,7 +359,8 @@ pub enum Verdict {
 }
 
 /// A comparison with a number, written `<= 2`, `>= 1`, `== 0`, `< 5`, `> 5` or `!= 3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Bound {
     /// How to compare.
     pub relation: Relation,
@@ -352,7 +369,8 @@ pub struct Bound {
 }
 
 /// How a [`Bound`] compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Relation {
     Less,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use super::bio::Bio;
 use super::core::BlockCore;
 use super::submit::{BioLists, submit_bio_noacct};
-use crate::sched::cell::Word;
 use crate::sched::{Task, TaskId};
 use crate::sync::mempool::Element;
 use crate::sync::{Gfp, Mempool, SpinSection, Work, Workqueue, WqFlags};
@@ -34,7 +33,6 @@ struct Rescuer {
     list: Arc<SpinSection<VecDeque<Bio>>>,
     workqueue: Workqueue,
     work: Work,
-    punted: Word,
 }
 
 /// The place in a set that a bio came from and goes back to.
@@ -63,17 +61,16 @@ impl BioSet {
     pub fn new(current: &Task, core: &Arc<BlockCore>, name: &str, reserve: u64, need_rescuer: bool) -> Self {
         let pool = core.new_pool(current, name, reserve);
         let rescues = need_rescuer && core.variants().rescue != Rescue::None;
-        Self { pool, rescuer: rescues.then(|| Rescuer::new(current, name)) }
+        let rescuer = rescues.then(|| {
+            core.count_rescuer();
+            Rescuer::new(current, name)
+        });
+        Self { pool, rescuer }
     }
 
     /// The pool behind it.
     pub const fn pool(&self) -> &Arc<Mempool> {
         &self.pool
-    }
-
-    /// Bios handed to the rescuer so far.
-    pub fn punted(&self) -> u64 {
-        self.rescuer.as_ref().map_or(0, |rescuer| rescuer.punted.get())
     }
 
     /// Whether a thread stands by for this set.
@@ -108,19 +105,21 @@ impl BioSet {
             if let Some(element) = self.pool.alloc(current, Gfp::NoWait) {
                 return Some(element);
             }
-            self.punt_bios_to_rescuer(current, rescuer, model.dev.core().variants().rescue);
+            self.punt_bios_to_rescuer(current, rescuer, model.dev.core());
         }
         self.pool.alloc(current, gfp)
     }
 
     /// Moves the bios that the current task cannot dispatch while it sleeps here to the set's rescuer.
-    fn punt_bios_to_rescuer(&self, current: &Task, rescuer: &Rescuer, variant: Rescue) {
+    fn punt_bios_to_rescuer(&self, current: &Task, rescuer: &Rescuer, core: &BlockCore) {
         let _frame = current.enter("punt_bios_to_rescuer");
+        let variant = core.variants().rescue;
         let punted = BioLists::of(current).extract(|bio| variant == Rescue::PuntAll || bio.is_from(current, self));
         if punted.is_empty() {
             return;
         }
-        rescuer.punted.add(punted.len() as u64);
+        core.count_punted(punted.len());
+        self.pool.count_rescued(current, punted.len() as u64);
         rescuer.list.with(current, |list| list.extend(punted));
         rescuer.workqueue.queue(current, &rescuer.work);
     }
@@ -133,7 +132,7 @@ impl Rescuer {
         let workqueue = Workqueue::new(runtime, &format!("bioset/{name}"), WqFlags::RECLAIM);
         let to_rescue = Arc::clone(&list);
         let work = Work::new(move |worker| bio_alloc_rescue(worker, &to_rescue));
-        Self { list, workqueue, work, punted: Word::default() }
+        Self { list, workqueue, work }
     }
 }
 

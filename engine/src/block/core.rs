@@ -5,6 +5,7 @@
 //! statistics) until the machine goes; a slab fault applies to the pools that exist and to those that come later.
 //! Not here: which faults there are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmlab_units::Sectors;
@@ -13,7 +14,7 @@ use super::bio::{Bio, BioOp};
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::{Runtime, Task};
-use crate::sync::{Allocator, Mempool};
+use crate::sync::{Allocator, Mempool, PoolStats};
 use crate::variants::Variants;
 
 /// Says which pools' allocators fail, by name.
@@ -49,6 +50,9 @@ pub struct BlockCore {
     io_faults: Tiny<Option<Arc<dyn IoFaultHook>>>,
     /// Non-zero while `io_faults` is set, so that healthy I/O pays one load.
     io_faults_on: Word,
+    /// Rescuer threads that stand by, and bios that were handed to them.
+    rescuer_threads: Word,
+    punted_bios: Word,
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
     /// The kernel log.
@@ -65,6 +69,8 @@ impl BlockCore {
             slab_faults: Tiny::new(None),
             io_faults: Tiny::new(None),
             io_faults_on: Word::default(),
+            rescuer_threads: Word::default(),
+            punted_bios: Word::default(),
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
             kmsg: Tiny::new(Vec::new()),
@@ -93,14 +99,14 @@ impl BlockCore {
     }
 
     /// Every pool, in order of creation.
-    pub fn pools(&self, current: &Task) -> Vec<Arc<Mempool>> {
-        self.pools.lock_for(current).clone()
+    pub fn pools(&self) -> Vec<Arc<Mempool>> {
+        self.pools.lock().clone()
     }
 
     /// Changes which allocators fail, from now on and for all pools.
     pub fn set_slab_faults(&self, current: &Task, faults: Option<Arc<dyn SlabFaults>>) {
         self.slab_faults.lock_for(current).clone_from(&faults);
-        for pool in self.pools(current) {
+        for pool in self.pools() {
             let allocator = faults.as_ref().and_then(|faults| faults.allocator_of(pool.name()));
             pool.set_allocator(current, allocator);
         }
@@ -131,13 +137,33 @@ impl BlockCore {
     }
 
     /// The driver entries so far.
-    pub fn entries(&self, current: &Task) -> Vec<EntryEvent> {
-        self.entries.lock_for(current).clone()
+    pub fn entries(&self) -> Vec<EntryEvent> {
+        self.entries.lock().clone()
     }
 
     /// Forgets the driver entries so far.
     pub fn clear_entries(&self, current: &Task) {
         self.entries.lock_for(current).clear();
+    }
+
+    pub(super) fn count_rescuer(&self) {
+        self.rescuer_threads.add(1);
+    }
+
+    pub(super) fn count_punted(&self, bios: usize) {
+        self.punted_bios.add(bios as u64);
+    }
+
+    /// Counts of the machine, by name: `rescuer_threads`, `punted_bios`, `slab_failures`, `pool_waits`.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let pools = self.pools();
+        let sum = |count: fn(PoolStats) -> u64| pools.iter().map(|pool| count(pool.stats())).sum();
+        BTreeMap::from([
+            ("rescuer_threads".to_owned(), self.rescuer_threads.get()),
+            ("punted_bios".to_owned(), self.punted_bios.get()),
+            ("slab_failures".to_owned(), sum(|stats| stats.slab_failures)),
+            ("pool_waits".to_owned(), sum(|stats| stats.waits)),
+        ])
     }
 
     /// `printk`.
@@ -146,7 +172,7 @@ impl BlockCore {
     }
 
     /// The kernel log so far.
-    pub fn kmsg(&self, current: &Task) -> Vec<String> {
-        self.kmsg.lock_for(current).clone()
+    pub fn kmsg(&self) -> Vec<String> {
+        self.kmsg.lock().clone()
     }
 }

@@ -69,9 +69,9 @@ impl BioLists {
     pub(super) fn extract(&self, wanted: impl Fn(&Bio) -> bool) -> Vec<Bio> {
         let mut taken = Vec::new();
         for list in [&self.new, &self.older] {
-            for bio in std::mem::take(&mut *list.borrow_mut()) {
-                if wanted(&bio) { taken.push(bio) } else { list.borrow_mut().push_back(bio) }
-            }
+            let mut bios = list.take();
+            taken.extend(extract_from(&mut bios, &wanted));
+            list.replace(bios);
         }
         taken
     }

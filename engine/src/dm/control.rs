@@ -230,6 +230,6 @@ impl DmControl {
     /// # Errors
     /// What is not at rest.
     pub fn check_at_rest(&self, current: &Task) -> Result<(), String> {
-        self.cells.read(current).values().try_for_each(|cell| cell.md.at_rest(current))
+        self.cells.read(current).values().try_for_each(|cell| cell.md.at_rest())
     }
 }

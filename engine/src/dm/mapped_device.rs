@@ -117,8 +117,8 @@ impl MappedDevice {
     }
 
     /// The most original bios that were ever in flight at once.
-    pub fn peak_in_flight(&self, current: &Task) -> u64 {
-        self.in_flight.peek(current, |in_flight| in_flight.peak)
+    pub fn peak_in_flight(&self) -> u64 {
+        self.in_flight.peek(|in_flight| in_flight.peak)
     }
 
     /// `dm_submit_bio` / `dm_make_request`.
@@ -178,15 +178,24 @@ impl MappedDevice {
         if state.suspended {
             return;
         }
-        let table = self.live.published(current).table;
+        let table = self.live.published().table;
         self.live.publish(current, Live { table, block_io: true });
         self.live.synchronize(current);
         if self.planted() != Planted::SuspendNoWait {
             let _frame = current.enter("dm_wait_for_completion");
             self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| in_flight.count == 0));
         }
+        self.check_nothing_in_flight(current);
         state.suspended = true;
         self.suspended.set(1);
+    }
+
+    /// I7, the other half: what a suspend returns over is over.
+    fn check_nothing_in_flight(&self, current: &Task) {
+        let count = self.in_flight.peek(|in_flight| in_flight.count);
+        if count > 0 {
+            current.bug(format!("{}: suspend returns with {count} bio(s) in flight", self.name));
+        }
     }
 
     /// `do_resume`: takes `inactive` if there is one, then lets I/O flow.
@@ -199,7 +208,7 @@ impl MappedDevice {
             self.suspend(current, false);
         }
         let mut state = self.suspend_lock.lock(current);
-        let mut live = self.live.published(current);
+        let mut live = self.live.published();
         if let Some(table) = inactive {
             if let Some(complaint) = table.invalid_area() {
                 self.core.log(current, format!("device-mapper: table: {}: {complaint}", self.name));
@@ -244,7 +253,7 @@ impl MappedDevice {
             in_flight.count
         });
         // The kernel asks wq_has_sleeper first; so does this: only a suspender sleeps here, and it has set block_io.
-        if left == 0 && self.live.published(current).block_io {
+        if left == 0 && self.live.published().block_io {
             self.wait.wake_up_all(current);
         }
     }
@@ -266,9 +275,9 @@ impl MappedDevice {
     }
 
     /// What must be true when nothing runs any more: nothing in flight or deferred, every set's pool at rest.
-    pub fn at_rest(&self, current: &Task) -> Result<(), String> {
-        let in_flight = self.in_flight.peek(current, |in_flight| in_flight.count);
-        let deferred = self.deferred.peek(current, VecDeque::len);
+    pub fn at_rest(&self) -> Result<(), String> {
+        let in_flight = self.in_flight.peek(|in_flight| in_flight.count);
+        let deferred = self.deferred.peek(VecDeque::len);
         match (in_flight, deferred) {
             (0, 0) => Ok(()),
             (0, n) => Err(format!("{}: {n} deferred bio(s) were never processed", self.name)),

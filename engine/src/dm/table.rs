@@ -13,7 +13,7 @@ use super::target::{Target, TargetArgs, TargetRange, TargetType};
 use crate::block::{BioSet, BlockCore, Device};
 use crate::sched::Task;
 use crate::sync::Mempool;
-use crate::variants::Split;
+use crate::variants::{Planted, Split};
 
 /// A target, its type and its place.
 pub struct TableTarget {
@@ -110,7 +110,7 @@ impl Table {
         let Some(kind) = context.types.iter().copied().find(|kind| kind.name == name) else {
             return Err(refuse(&format!("{name}: unknown target type")));
         };
-        if begin != end {
+        if begin != end && context.core.variants().planted != Planted::AcceptsGaps {
             return Err(refuse(&format!("{name}: Gap in table")));
         }
         let argv = argv.iter().map(String::as_str).collect();

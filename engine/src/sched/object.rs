@@ -59,6 +59,10 @@ pub trait StateMachine: Send + 'static {
     /// What reports call it, e.g. `mutex`, `mempool`.
     const LABEL: &'static str;
 
+    /// Whether one release by any holder lets the first waiter go on (units of one kind), as opposed to every holder
+    /// keeping the waiter for itself.
+    const ANY_RELEASE_SUFFICES: bool = false;
+
     /// Kind and argument of an operation, as it is announced.
     fn announce(op: &Self::Op) -> (OpKind, u64);
 
@@ -144,8 +148,8 @@ impl<S: StateMachine> Object<S> {
     }
 
     /// A look at the state that is no operation: for statistics and for checks when nothing runs any more.
-    pub fn peek<T>(&self, current: &Task, look: impl FnOnce(&S) -> T) -> T {
-        look(&self.state.lock_for(current))
+    pub fn peek<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.state.lock())
     }
 
     /// A change to the state that no other task can see the order of: set-up, and bookkeeping for reports.
@@ -166,16 +170,13 @@ impl<S: StateMachine> Object<S> {
     #[cold]
     fn wait(self: &Arc<Self>, current: &Task, kind: OpKind, site: Site, wait: Wait) -> S::Grant {
         let granted = current.block(Arc::clone(self) as Arc<dyn Waitable>, kind, site, wait);
-        self.adjust(current, |state| match granted {
-            true => state.collect(current.id()),
-            false => match state.time_out(current.id()) {
-                Some(grant) => grant,
-                None => {
-                    current.forget_wake();
-                    state.collect(current.id())
-                }
-            },
-        })
+        if !granted {
+            if let Some(grant) = self.adjust(current, |state| state.time_out(current.id())) {
+                return grant;
+            }
+            current.forget_wake();
+        }
+        self.adjust(current, |state| state.collect(current.id()))
     }
 }
 
@@ -194,6 +195,10 @@ impl<S: StateMachine> Waitable for Object<S> {
 
     fn holders(&self, waiter: TaskId) -> Vec<Holder> {
         self.state.lock().holders(waiter)
+    }
+
+    fn any_release_suffices(&self) -> bool {
+        S::ANY_RELEASE_SUFFICES
     }
 
     fn summary(&self) -> String {

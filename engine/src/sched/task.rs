@@ -101,6 +101,9 @@ impl Task {
     pub fn sleep(&self, duration: Nanos) {
         let at = Location::caller();
         self.assert_may_sleep("schedule_timeout", at);
+        if let Some(local) = self.local.get() {
+            local.schedule(self);
+        }
         match &self.seat {
             Seat::Thread(seat) => seat.sleep(duration),
             Seat::Coroutine(seat) => {
@@ -211,7 +214,10 @@ impl Task {
 
     /// Sleeps until woken (`true`) or until the wait's time is up (`false`).
     pub(super) fn block(&self, object: Arc<dyn Waitable>, kind: OpKind, site: Site, wait: Wait) -> bool {
-        if let Some(local) = self.local.get() {
+        // Who waits for a spinlock spins: `schedule()` is not called.
+        if kind != OpKind::SpinLock
+            && let Some(local) = self.local.get()
+        {
             local.schedule(self);
         }
         match &self.seat {

@@ -254,9 +254,7 @@ impl Shared {
         let (mut all_stuck, mut timer_runs) = (true, false);
         for record in locked(&self.records).iter().filter(|record| !record.done.load(Ordering::SeqCst)) {
             match &*locked(&record.blocked) {
-                Some(Blocked::Waiting { wait, .. }) if record.woken.load(Ordering::SeqCst) => {
-                    all_stuck &= wait.idle;
-                }
+                Some(Blocked::Waiting { .. }) if record.woken.load(Ordering::SeqCst) => all_stuck = false,
                 Some(Blocked::Waiting { wait, .. }) => {
                     all_stuck &= wait.timeout.is_none();
                     timer_runs |= wait.timeout.is_some();
@@ -363,8 +361,13 @@ impl Seat {
         }
     }
 
+    /// Waits for the wake-up of a grant that crossed with a timeout: the state has changed before its waker says so,
+    /// and a wake-up that came later would end some other wait.
     pub(super) fn forget_wake(&self) {
-        self.record.woken.store(false, Ordering::SeqCst);
+        while !self.record.woken.swap(false, Ordering::SeqCst) {
+            self.checkpoint();
+            thread::yield_now();
+        }
     }
 
     pub(super) fn block(
@@ -392,21 +395,16 @@ impl Seat {
             self.shared.retire();
         }
         let end = wait.timeout.map(|timeout| Instant::now() + timeout.into());
-        let granted = loop {
-            if woken.load(Ordering::SeqCst) {
-                break true;
-            }
-            if self.shared.aborting.load(Ordering::SeqCst) {
-                break false;
-            }
+        while !woken.load(Ordering::SeqCst) && !self.shared.aborting.load(Ordering::SeqCst) {
             match end.map(|end| end.saturating_duration_since(Instant::now())) {
                 None => thread::park(),
-                Some(left) if left.is_zero() => break false,
+                Some(left) if left.is_zero() => break,
                 Some(left) => thread::park_timeout(left),
             }
-        };
+        }
         let was = locked(&self.record.blocked).take();
-        woken.store(false, Ordering::SeqCst);
+        // One look, so that a wake-up at the last moment is either this wait's end or still there afterwards.
+        let granted = woken.swap(false, Ordering::SeqCst);
         if let Some(Blocked::Waiting { wait: Wait { idle: true, .. }, counted: false, .. }) = was {
             self.shared.active.fetch_add(1, Ordering::SeqCst);
         }

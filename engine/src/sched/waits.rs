@@ -45,6 +45,8 @@ pub trait Waitable: Send + Sync {
     fn label(&self) -> &'static str;
     /// Who could let `waiter` go on.
     fn holders(&self, waiter: TaskId) -> Vec<Holder>;
+    /// Whether one release by any holder would do, so that a waiter is stuck only if all holders are.
+    fn any_release_suffices(&self) -> bool;
     /// A few words on its state.
     fn summary(&self) -> String;
 }
@@ -99,28 +101,32 @@ pub struct Hold {
     pub frames: Vec<&'static str>,
     /// Where it was taken, in the source.
     pub at: String,
-    /// Whether this holder is the next task of the cycle.
+    /// Whether this holder is itself one of the tasks that wait for each other.
     pub in_cycle: bool,
 }
 
 /// Everything about a run in which some tasks can never go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckReport {
-    /// The cycle, each task waiting for the next and the last for the first; empty when none is known.
+    /// The tasks that wait for each other, in an order that follows the arrows; empty when none are known.
     pub cycle: Vec<Link>,
     /// Stuck tasks outside the cycle.
     pub others: Vec<Link>,
 }
 
 impl StuckReport {
-    /// Finds the shortest cycle among `stuck`; ties go to the lowest task.
+    /// Finds out which of the `stuck` tasks wait for each other (see [`knot`]) and which only stand behind them.
     pub fn new(stuck: &[Stuck<'_>], name_of: &dyn Fn(TaskId) -> String) -> Self {
         let holders: Vec<Vec<Holder>> = stuck.iter().map(|task| task.object.holders(task.task)).collect();
         let position = |task: TaskId| stuck.iter().position(|other| other.task == task);
         let next: Vec<Vec<usize>> =
             holders.iter().map(|holders| holders.iter().filter_map(|holder| position(holder.task)).collect()).collect();
-        let path = shortest_cycle(&next).unwrap_or_default();
-        let link = |index: usize, follows: Option<usize>| {
+        let any: Vec<bool> = stuck.iter().map(|task| task.object.any_release_suffices()).collect();
+        // A holder that is not stuck itself may still give an element back: then nobody is known to be stuck for ever.
+        let all_stuck = |index: usize| next[index].len() == holders[index].len();
+        let certain: Vec<bool> = (0..stuck.len()).map(|index| !any[index] || all_stuck(index)).collect();
+        let members = knot(&next, &any, &certain);
+        let link = |index: usize| {
             let task = &stuck[index];
             Link {
                 task: task.name.to_owned(),
@@ -131,11 +137,13 @@ impl StuckReport {
                 frames: task.site.frame.names().collect(),
                 at: place(task.site.at),
                 keeps: task.keeps.clone(),
-                held_by: group(&holders[index], name_of, follows.map(|next| stuck[next].task)),
+                held_by: group(&holders[index], name_of, &|task| {
+                    position(task).is_some_and(|at| members.contains(&at))
+                }),
             }
         };
-        let cycle = (0..path.len()).map(|i| link(path[i], Some(path[(i + 1) % path.len()]))).collect();
-        let others = (0..stuck.len()).filter(|index| !path.contains(index)).map(|index| link(index, None)).collect();
+        let cycle = members.iter().map(|&index| link(index)).collect();
+        let others = (0..stuck.len()).filter(|index| !members.contains(index)).map(link).collect();
         Self { cycle, others }
     }
 
@@ -159,7 +167,7 @@ pub fn place(at: &Location<'_>) -> String {
 }
 
 /// Holders with the same task, chain and place are told once, with their number.
-fn group(holders: &[Holder], name_of: &dyn Fn(TaskId) -> String, follows: Option<TaskId>) -> Vec<Hold> {
+fn group(holders: &[Holder], name_of: &dyn Fn(TaskId) -> String, in_cycle: &dyn Fn(TaskId) -> bool) -> Vec<Hold> {
     let mut holds: Vec<(Hold, usize)> = Vec::new();
     for holder in holders {
         let hold = Hold {
@@ -167,7 +175,7 @@ fn group(holders: &[Holder], name_of: &dyn Fn(TaskId) -> String, follows: Option
             what: holder.what.clone(),
             frames: holder.taken.frame.names().collect(),
             at: place(holder.taken.at),
-            in_cycle: follows == Some(holder.task),
+            in_cycle: in_cycle(holder.task),
         };
         match holds.iter_mut().find(|(known, _)| *known == hold) {
             Some((_, count)) => *count += 1,
@@ -178,6 +186,53 @@ fn group(holders: &[Holder], name_of: &dyn Fn(TaskId) -> String, follows: Option
         .into_iter()
         .map(|(hold, count)| if count == 1 { hold } else { Hold { what: format!("{count} × {}", hold.what), ..hold } })
         .collect()
+}
+
+/// The tasks that wait for each other: the smallest set of nodes of `next` that is stuck by itself, in an order that
+/// follows the arrows as far as it can; empty when there is none.
+///
+/// Where any holder could let a waiter go on (`any`), the waiter is stuck only if all of them are: then all belong to
+/// the set. Such a set is a strongly connected component that no arrow leaves. Where every holder keeps the waiter for
+/// itself, one arrow back is enough: a cycle of such arrows is stuck wherever else they lead.
+fn knot(next: &[Vec<usize>], any: &[bool], certain: &[bool]) -> Vec<usize> {
+    let reach: Vec<BTreeSet<usize>> = (0..next.len()).map(|start| reachable(next, start)).collect();
+    let component = |node: usize| -> Vec<usize> {
+        reach[node].iter().copied().filter(|other| reach[*other].contains(&node)).collect()
+    };
+    let closed = |members: &[usize]| {
+        let inside = |node: &usize| members.contains(node);
+        members.iter().all(|&node| certain[node] && next[node].iter().all(inside))
+    };
+    let components = (0..next.len()).map(component).filter(|members| !members.is_empty());
+    let best = components.filter(|members| closed(members)).min_by_key(Vec::len);
+    let best = best.or_else(|| {
+        let each: Vec<Vec<usize>> =
+            next.iter().zip(any).map(|(next, any)| if *any { Vec::new() } else { next.clone() }).collect();
+        shortest_cycle(&each)
+    });
+    best.map_or_else(Vec::new, |members| in_order(&members, next))
+}
+
+/// What can be reached from `start` by one arrow or more.
+fn reachable(next: &[Vec<usize>], start: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![start];
+    while let Some(node) = open.pop() {
+        open.extend(next[node].iter().filter(|to| reached.insert(**to)));
+    }
+    reached
+}
+
+/// From the first member along the arrows, then whoever was not met.
+fn in_order(members: &[usize], next: &[Vec<usize>]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut at = members.first().copied();
+    while let Some(node) = at {
+        order.push(node);
+        at = next[node].iter().copied().find(|to| members.contains(to) && !order.contains(to));
+    }
+    order.extend(members.iter().filter(|member| !order.contains(member)).copied().collect::<Vec<_>>());
+    order
 }
 
 /// The shortest cycle of the graph `next`, as node indexes, or `None`.
@@ -216,7 +271,10 @@ impl fmt::Display for StuckReport {
         match self.cycle.len() {
             0 => writeln!(f, "{} task(s) can never go on; no wait-for cycle is known", self.others.len())?,
             1 => writeln!(f, "deadlock: {} waits for itself", self.cycle[0].task)?,
-            n => writeln!(f, "deadlock: a cycle of {n} tasks")?,
+            n => {
+                let names: Vec<&str> = self.cycle.iter().map(|link| link.task.as_str()).collect();
+                writeln!(f, "deadlock: {n} tasks wait for each other: {}", names.join(" -> "))?;
+            }
         }
         for link in &self.cycle {
             write_link(f, link)?;
@@ -273,5 +331,16 @@ mod tests {
         assert_eq!(shortest_cycle(&[vec![1], vec![2, 1], vec![0]]), Some(vec![1]));
         assert_eq!(shortest_cycle(&[vec![1], vec![2], vec![]]), None);
         assert_eq!(shortest_cycle(&[vec![1, 2], vec![0], vec![1]]), Some(vec![0, 1]));
+    }
+
+    #[test]
+    fn where_any_holder_would_do_all_holders_belong_to_the_knot() {
+        // 0 waits for a pool whose elements 1 and 2 hold; both wait for it, too; 3 stands behind 0.
+        let next = [vec![1, 2], vec![1, 2], vec![1, 2], vec![0]];
+        assert_eq!(knot(&next, &[true; 4], &[true; 4]), [1, 2]);
+        // With locks, the smallest circle is enough.
+        assert_eq!(knot(&[vec![1, 2], vec![0], vec![3], vec![]], &[false; 4], &[true; 4]), [0, 1]);
+        // A pool with a holder that may still run is no deadlock.
+        assert!(knot(&[vec![0]], &[true], &[false]).is_empty());
     }
 }

@@ -33,6 +33,7 @@ impl StateMachine for CompletionState {
     type Op = CompletionOp;
     type Grant = ();
     const LABEL: &'static str = "completion";
+    const ANY_RELEASE_SUFFICES: bool = true;
 
     fn announce(op: &CompletionOp) -> (OpKind, u64) {
         let kind = match op {
@@ -118,5 +119,78 @@ impl Completion {
     pub fn declare_completer(&self, current: &Task, task: TaskId) {
         let site = Site { task, ..current.site(std::panic::Location::caller()) };
         self.object.adjust(current, |state| state.completer = Some(site));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    fn op() -> impl Strategy<Value = CompletionOp> {
+        prop_oneof![
+            8 => Just(CompletionOp::Wait),
+            8 => Just(CompletionOp::Complete),
+            1 => Just(CompletionOp::CompleteAll)
+        ]
+    }
+
+    proptest! {
+        /// The model counts: completions not used up yet, and tasks that wait.
+        #[test]
+        fn each_complete_lets_one_through_now_or_later(steps in vec((0..6_u32, op()), 1..120)) {
+            let mut state = CompletionState::default();
+            let (mut unused, mut for_ever, mut waiters) = (0_u64, false, VecDeque::new());
+            for (task, op) in steps {
+                if waiters.contains(&task) {
+                    continue;
+                }
+                let mut wakes = Wakes::new();
+                let step = state.apply(site(task), op, &mut wakes);
+                let mut woken = Vec::new();
+                let mut waits = false;
+                match op {
+                    CompletionOp::Wait if for_ever => {}
+                    CompletionOp::Wait if unused > 0 => unused -= 1,
+                    CompletionOp::Wait => {
+                        waits = true;
+                        waiters.push_back(task);
+                    }
+                    CompletionOp::Complete if waiters.is_empty() => unused += 1,
+                    CompletionOp::Complete => woken.extend(waiters.pop_front()),
+                    CompletionOp::CompleteAll => {
+                        for_ever = true;
+                        woken.extend(waiters.drain(..));
+                    }
+                }
+                prop_assert_eq!(step, if waits { Step::Wait(Wait::FOREVER) } else { Step::Granted(()) });
+                prop_assert_eq!(wakes.iter().map(|task| task.0).collect::<Vec<_>>(), woken);
+                prop_assert_eq!(state.waiters.len(), waiters.len());
+            }
+        }
+    }
+
+    #[test]
+    fn after_complete_all_nobody_waits_and_another_complete_changes_nothing() {
+        let (mut state, mut wakes) = (CompletionState::default(), Wakes::new());
+        state.apply(site(0), CompletionOp::CompleteAll, &mut wakes);
+        state.apply(site(0), CompletionOp::Complete, &mut wakes);
+        for task in 1..9 {
+            assert_eq!(state.apply(site(task), CompletionOp::Wait, &mut wakes), Step::Granted(()));
+        }
+        assert!(wakes.is_empty());
+    }
+
+    #[test]
+    fn only_waiting_may_sleep() {
+        let all = [CompletionOp::Wait, CompletionOp::Complete, CompletionOp::CompleteAll];
+        assert_eq!(all.map(|op| CompletionState::may_sleep(&op)), [true, false, false]);
     }
 }

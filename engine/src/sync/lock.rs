@@ -205,3 +205,91 @@ lock! {
     /// that do not).
     SpinLock, SpinGuard, Spinning, true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    const TASKS: u32 = 4;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    /// The lock as one line of tasks, of which the first owns it.
+    fn follows_the_line<K: Kind>(steps: &[(u32, LockOp)]) {
+        let (mut state, mut line) = (LockState::<K>::default(), VecDeque::new());
+        for &(task, op) in steps {
+            let (owns, waits) = (line.front() == Some(&task), line.iter().skip(1).any(|waiter| *waiter == task));
+            if waits || (owns && op == LockOp::Lock) || (!owns && op == LockOp::Unlock) {
+                continue;
+            }
+            let mut wakes = Wakes::new();
+            let step = state.apply(site(task), op, &mut wakes);
+            let mut woken = None;
+            let expected = match op {
+                LockOp::Unlock => {
+                    line.pop_front();
+                    woken = line.front().copied();
+                    Step::Granted(true)
+                }
+                LockOp::TryLock if !line.is_empty() => Step::Granted(false),
+                LockOp::Lock | LockOp::TryLock => {
+                    line.push_back(task);
+                    if line.len() == 1 { Step::Granted(true) } else { Step::Wait(Wait::FOREVER) }
+                }
+            };
+            assert_eq!(step, expected, "{op:?} by {task}");
+            assert_eq!(wakes.to_vec(), woken.map(TaskId).into_iter().collect::<Vec<_>>(), "{op:?} by {task}");
+            if let Some(next) = woken {
+                assert!(state.collect(TaskId(next)));
+            }
+            let holders: Vec<u32> = state.holders(TaskId(TASKS)).iter().map(|holder| holder.task.0).collect();
+            assert_eq!(holders, line.front().copied().into_iter().collect::<Vec<_>>());
+        }
+        // Whoever still stands in line is served when all owners give the lock back.
+        while let Some(owner) = line.pop_front() {
+            let mut wakes = Wakes::new();
+            state.apply(site(owner), LockOp::Unlock, &mut wakes);
+            assert_eq!(wakes.first().map(|task| task.0), line.front().copied());
+        }
+        assert_eq!(state.summary(), "free");
+    }
+
+    fn op() -> impl Strategy<Value = LockOp> {
+        prop_oneof![2 => Just(LockOp::Lock), 1 => Just(LockOp::TryLock), 2 => Just(LockOp::Unlock)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_lock_has_one_owner_and_serves_its_waiters_in_order(steps in vec((0..TASKS, op()), 1..100)) {
+            follows_the_line::<Sleeping>(&steps);
+            follows_the_line::<Spinning>(&steps);
+        }
+    }
+
+    #[test]
+    fn only_taking_a_mutex_may_sleep() {
+        let all = [LockOp::Lock, LockOp::TryLock, LockOp::Unlock];
+        assert_eq!(all.map(|op| LockState::<Sleeping>::may_sleep(&op)), [true, false, false]);
+        assert_eq!(all.map(|op| LockState::<Spinning>::may_sleep(&op)), [false, false, false]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a lock is unlocked by its owner")]
+    fn unlocking_somebody_elses_lock_is_a_panic() {
+        let mut state = LockState::<Sleeping>::default();
+        state.apply(site(1), LockOp::Lock, &mut Wakes::new());
+        state.apply(site(2), LockOp::Unlock, &mut Wakes::new());
+    }
+
+    #[test]
+    #[should_panic(expected = "an unlocked lock is not unlocked")]
+    fn unlocking_a_free_lock_is_a_panic() {
+        LockState::<Sleeping>::default().apply(site(1), LockOp::Unlock, &mut Wakes::new());
+    }
+}

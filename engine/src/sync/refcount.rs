@@ -103,7 +103,42 @@ impl RefCount {
     }
 
     /// How many references there are, for checks at rest.
-    pub fn count(&self, current: &Task) -> u64 {
-        self.object.peek(current, |state| state.count)
+    pub fn count(&self) -> u64 {
+        self.object.peek(|state| state.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    proptest! {
+        #[test]
+        fn one_put_reports_zero_and_nothing_comes_back_after_it(start in 1..4_u64, gets in vec(prop::bool::ANY, 1..60)) {
+            let (mut state, mut model, mut zeros) = (RefState::new(start), start as i64, 0);
+            for get in gets {
+                let (op, change) = if get { (RefOp::Get, 1) } else { (RefOp::Put, -1) };
+                let mut wakes = Wakes::new();
+                let step = state.apply(site(0), op, &mut wakes);
+                prop_assert!(wakes.is_empty());
+                if model == 0 {
+                    prop_assert_eq!(step, Step::Granted(None));
+                } else {
+                    model += change;
+                    prop_assert_eq!(step, Step::Granted(Some(model as u64)));
+                    zeros += u32::from(model == 0);
+                }
+                prop_assert_eq!(state.count, model as u64);
+            }
+            prop_assert_eq!(zeros, u32::from(model == 0));
+        }
     }
 }

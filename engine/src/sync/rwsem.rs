@@ -207,3 +207,134 @@ impl<T> Drop for WriteGuard<'_, T> {
         self.semaphore.object.release(self.current, RwOp::UpWrite);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    const TASKS: u32 = 6;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    /// A request that was made and not given back: task, whether it writes.
+    type Request = (u32, bool);
+
+    /// The whole rule: a writer is granted when nobody asked before it, a reader when only readers did.
+    fn granted(requests: &[Request]) -> Vec<u32> {
+        let in_force = |&(place, &(_, writes)): &(usize, &Request)| {
+            if writes { place == 0 } else { requests[..place].iter().all(|(_, earlier)| !earlier) }
+        };
+        requests.iter().enumerate().filter(in_force).map(|(_, request)| request.0).collect()
+    }
+
+    fn holders(state: &RwState, waiter: u32) -> Vec<(u32, String)> {
+        state.holders(TaskId(waiter)).into_iter().map(|holder| (holder.task.0, holder.what)).collect()
+    }
+
+    /// Gives the hold of `task` back and returns who was woken by it.
+    fn up(state: &mut RwState, requests: &mut Vec<Request>, task: u32) -> Vec<u32> {
+        let place = requests.iter().position(|request| request.0 == task).unwrap();
+        let op = if requests.remove(place).1 { RwOp::UpWrite } else { RwOp::UpRead };
+        let mut wakes = Wakes::new();
+        assert_eq!(state.apply(site(task), op, &mut wakes), Step::Granted(()));
+        wakes.iter().for_each(|task| state.collect(*task));
+        wakes.iter().map(|task| task.0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn holds_are_granted_in_the_order_of_asking(steps in vec((0..TASKS, prop::bool::ANY), 1..120)) {
+            let (mut state, mut requests) = (RwState::default(), Vec::<Request>::new());
+            for (task, writes) in steps {
+                let before = granted(&requests);
+                if before.contains(&task) {
+                    let woken = up(&mut state, &mut requests, task);
+                    let after = granted(&requests);
+                    prop_assert_eq!(woken, after.into_iter().filter(|task| !before.contains(task)).collect::<Vec<_>>());
+                } else if requests.iter().all(|request| request.0 != task) {
+                    requests.push((task, writes));
+                    let mut wakes = Wakes::new();
+                    let op = if writes { RwOp::DownWrite } else { RwOp::DownRead };
+                    let at_once = state.apply(site(task), op, &mut wakes) == Step::Granted(());
+                    prop_assert!(wakes.is_empty());
+                    prop_assert_eq!(at_once, granted(&requests).contains(&task));
+                }
+                let mut held: Vec<u32> = state.writer.iter().chain(&state.readers).map(|site| site.task.0).collect();
+                held.sort_unstable();
+                let mut expected = granted(&requests);
+                expected.sort_unstable();
+                prop_assert_eq!(held, expected);
+                let writers = usize::from(state.writer.is_some());
+                prop_assert!(writers == 0 || state.readers.is_empty());
+            }
+            // When all holders give back, everybody is served.
+            while let Some(&holder) = granted(&requests).first() {
+                up(&mut state, &mut requests, holder);
+            }
+            prop_assert!(requests.is_empty());
+            prop_assert_eq!(state.summary(), "free, 0 writer(s) and 0 reader(s) waiting");
+        }
+
+        #[test]
+        fn a_waiter_is_told_exactly_whom_it_conflicts_with(steps in vec((0..TASKS, prop::bool::ANY), 1..60)) {
+            let (mut state, mut requests) = (RwState::default(), Vec::<Request>::new());
+            for (task, writes) in steps {
+                if granted(&requests).contains(&task) {
+                    up(&mut state, &mut requests, task);
+                } else if requests.iter().all(|request| request.0 != task) {
+                    requests.push((task, writes));
+                    let op = if writes { RwOp::DownWrite } else { RwOp::DownRead };
+                    state.apply(site(task), op, &mut Wakes::new());
+                }
+                for (place, &(waiter, writes)) in requests.iter().enumerate() {
+                    if granted(&requests).contains(&waiter) {
+                        continue;
+                    }
+                    let conflicts = requests[..place].iter().filter(|(_, earlier)| writes || *earlier);
+                    let mut expected: Vec<u32> = conflicts.map(|request| request.0).collect();
+                    let mut told: Vec<u32> = holders(&state, waiter).into_iter().map(|holder| holder.0).collect();
+                    expected.sort_unstable();
+                    told.sort_unstable();
+                    prop_assert_eq!(told, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_queued_writer_bars_later_readers_and_is_named_for_it() {
+        let (mut state, mut wakes) = (RwState::default(), Wakes::new());
+        assert_eq!(state.apply(site(1), RwOp::DownRead, &mut wakes), Step::Granted(()));
+        assert_eq!(state.apply(site(2), RwOp::DownWrite, &mut wakes), Step::Wait(Wait::FOREVER));
+        assert_eq!(state.apply(site(3), RwOp::DownRead, &mut wakes), Step::Wait(Wait::FOREVER));
+        assert_eq!(holders(&state, 3), [(2, "queued writer, bars later readers".to_owned())]);
+        assert_eq!(holders(&state, 2), [(1, "reader".to_owned())]);
+        state.apply(site(1), RwOp::UpRead, &mut wakes);
+        assert_eq!(wakes.to_vec(), [TaskId(2)]);
+    }
+
+    #[test]
+    fn readers_side_by_side_are_granted_together() {
+        let (mut state, mut wakes) = (RwState::default(), Wakes::new());
+        state.apply(site(1), RwOp::DownWrite, &mut wakes);
+        for (task, op) in [(2, RwOp::DownRead), (3, RwOp::DownRead), (4, RwOp::DownWrite), (5, RwOp::DownRead)] {
+            assert_eq!(state.apply(site(task), op, &mut wakes), Step::Wait(Wait::FOREVER));
+        }
+        state.apply(site(1), RwOp::UpWrite, &mut wakes);
+        assert_eq!(wakes.to_vec(), [TaskId(2), TaskId(3)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "only a reader gives up reading")]
+    fn giving_up_a_read_that_is_not_held_is_a_panic() {
+        let mut state = RwState::default();
+        state.apply(site(1), RwOp::DownRead, &mut Wakes::new());
+        state.apply(site(2), RwOp::UpRead, &mut Wakes::new());
+    }
+}

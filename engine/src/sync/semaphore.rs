@@ -51,6 +51,7 @@ impl StateMachine for SemaphoreState {
     /// Whether a unit was taken; `true` for `up`.
     type Grant = bool;
     const LABEL: &'static str = "semaphore";
+    const ANY_RELEASE_SUFFICES: bool = true;
 
     fn announce(op: &SemaphoreOp) -> (OpKind, u64) {
         let kind = match op {
@@ -148,5 +149,108 @@ impl Semaphore {
                 unit.keeper = keeper;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    const TASKS: u32 = 5;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    fn op() -> impl Strategy<Value = SemaphoreOp> {
+        prop_oneof![2 => Just(SemaphoreOp::Down), 1 => Just(SemaphoreOp::DownTry), 2 => Just(SemaphoreOp::Up)]
+    }
+
+    proptest! {
+        /// The model is a balance, positive for units left and negative for tasks that wait.
+        #[test]
+        fn units_are_conserved_and_waiters_served_in_order(
+            units in 0..4_u64,
+            steps in vec((0..TASKS, op()), 1..120),
+        ) {
+            let mut state = SemaphoreState::new(units);
+            let (mut balance, mut waiters) = (units as i64, VecDeque::new());
+            for (task, op) in steps {
+                if waiters.contains(&task) {
+                    continue;
+                }
+                let mut wakes = Wakes::new();
+                let step = state.apply(site(task), op, &mut wakes);
+                let mut woken = None;
+                let expected = match op {
+                    SemaphoreOp::Up => {
+                        balance += 1;
+                        woken = waiters.pop_front();
+                        Step::Granted(true)
+                    }
+                    SemaphoreOp::DownTry if balance <= 0 => Step::Granted(false),
+                    SemaphoreOp::Down | SemaphoreOp::DownTry => {
+                        balance -= 1;
+                        if balance < 0 {
+                            waiters.push_back(task);
+                            Step::Wait(Wait::FOREVER)
+                        } else {
+                            Step::Granted(true)
+                        }
+                    }
+                };
+                prop_assert_eq!(step, expected);
+                prop_assert_eq!(wakes.to_vec(), woken.map(TaskId).into_iter().collect::<Vec<_>>());
+                prop_assert_eq!(state.count, balance.max(0) as u64);
+                prop_assert_eq!(state.waiters.len(), balance.min(0).unsigned_abs() as usize);
+            }
+        }
+
+        #[test]
+        fn every_unit_out_has_its_holder_on_record(
+            units in 1..4_u64,
+            steps in vec((0..TASKS, prop::bool::ANY), 1..120),
+        ) {
+            let mut state = SemaphoreState::new(units);
+            // One entry per unit out: who has it.
+            let mut out: Vec<u32> = Vec::new();
+            let mut waiters = VecDeque::new();
+            for (task, takes) in steps {
+                let holds = out.iter().position(|holder| *holder == task);
+                let mut wakes = Wakes::new();
+                if waiters.contains(&task) || (!takes && holds.is_none()) {
+                    continue;
+                }
+                if takes {
+                    match state.apply(site(task), SemaphoreOp::Down, &mut wakes) {
+                        Step::Granted(_) => out.push(task),
+                        Step::Wait(_) => waiters.push_back(task),
+                    }
+                } else {
+                    state.apply(site(task), SemaphoreOp::Up, &mut wakes);
+                    out.remove(holds.unwrap());
+                    out.extend(waiters.pop_front());
+                }
+                let mut told: Vec<u32> = state.holders(TaskId(TASKS)).iter().map(|holder| holder.task.0).collect();
+                told.sort_unstable();
+                let mut expected = out.clone();
+                expected.sort_unstable();
+                prop_assert_eq!(told, expected);
+                prop_assert_eq!(state.count + out.len() as u64, units);
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_that_nobody_took_can_be_given() {
+        let (mut state, mut wakes) = (SemaphoreState::new(0), Wakes::new());
+        assert_eq!(state.apply(site(1), SemaphoreOp::Down, &mut wakes), Step::Wait(Wait::FOREVER));
+        state.apply(site(2), SemaphoreOp::Up, &mut wakes);
+        assert_eq!(wakes.to_vec(), [TaskId(1)]);
+        assert_eq!(state.summary(), "0 left, 1 out, 0 waiting");
     }
 }

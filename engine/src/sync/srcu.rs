@@ -149,8 +149,8 @@ impl<T: Clone + Send + 'static> Srcu<T> {
     }
 
     /// The published value, for whoever is the only one to change it.
-    pub fn published(&self, current: &Task) -> T {
-        self.object.peek(current, |state| state.published.clone())
+    pub fn published(&self) -> T {
+        self.object.peek(|state| state.published.clone())
     }
 }
 
@@ -173,5 +173,126 @@ impl<T: Clone + Send + 'static> Drop for SrcuGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.srcu.object.release(self.current, SrcuOp::ReadUnlock(self.generation));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    const TASKS: u32 = 4;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Do {
+        ReadLock,
+        ReadUnlock,
+        Publish,
+        Synchronize,
+    }
+
+    /// A read that goes on: whose, the generation it was told, and when it began.
+    struct Read {
+        task: u32,
+        generation: u64,
+        began: usize,
+    }
+
+    fn sorted(mut tasks: Vec<u32>) -> Vec<u32> {
+        tasks.sort_unstable();
+        tasks
+    }
+
+    fn op() -> impl Strategy<Value = Do> {
+        prop_oneof![
+            4 => Just(Do::ReadLock),
+            4 => Just(Do::ReadUnlock),
+            1 => Just(Do::Publish),
+            2 => Just(Do::Synchronize)
+        ]
+    }
+
+    proptest! {
+        /// The model knows nothing of generations: a synchronize waits for the reads that began before it.
+        #[test]
+        fn synchronize_waits_for_earlier_readers_and_for_no_others(steps in vec((0..TASKS, op()), 1..150)) {
+            let mut state = SrcuState::new(0);
+            let mut published = 0;
+            let (mut reads, mut waiters) = (Vec::<Read>::new(), Vec::<(u32, usize)>::new());
+            for (now, (task, op)) in steps.into_iter().enumerate() {
+                let own = reads.iter().rposition(|read| read.task == task);
+                if waiters.iter().any(|waiter| waiter.0 == task) {
+                    continue;
+                }
+                let mut wakes = Wakes::new();
+                match op {
+                    Do::ReadLock => {
+                        let Step::Granted(Some((generation, value))) =
+                            state.apply(site(task), SrcuOp::ReadLock, &mut wakes)
+                        else {
+                            panic!("a reader never waits");
+                        };
+                        prop_assert_eq!(value, published);
+                        reads.push(Read { task, generation, began: now });
+                    }
+                    Do::ReadUnlock => {
+                        let Some(own) = own else { continue };
+                        let Read { generation, .. } = reads.remove(own);
+                        let step = state.apply(site(task), SrcuOp::ReadUnlock(generation), &mut wakes);
+                        prop_assert_eq!(step, Step::Granted(None));
+                    }
+                    Do::Publish => {
+                        published = now;
+                        prop_assert_eq!(state.apply(site(task), SrcuOp::Publish(now), &mut wakes), Step::Granted(None));
+                    }
+                    Do::Synchronize => {
+                        if own.is_some() {
+                            continue;
+                        }
+                        let step = state.apply(site(task), SrcuOp::Synchronize, &mut wakes);
+                        prop_assert_eq!(step, if reads.is_empty() { Step::Granted(None) } else { Step::Wait(Wait::FOREVER) });
+                        if !reads.is_empty() {
+                            waiters.push((task, now));
+                        }
+                    }
+                }
+                let over = |since: usize| reads.iter().all(|read| read.began > since);
+                let woken: Vec<TaskId> =
+                    waiters.iter().filter(|waiter| over(waiter.1)).map(|waiter| TaskId(waiter.0)).collect();
+                prop_assert_eq!(wakes.to_vec(), woken);
+                waiters.retain(|waiter| !over(waiter.1));
+                for (waiter, since) in &waiters {
+                    let earlier = reads.iter().filter(|read| read.began < *since).map(|read| read.task).collect();
+                    let told = state.holders(TaskId(*waiter)).iter().map(|holder| holder.task.0).collect();
+                    prop_assert_eq!(sorted(told), sorted(earlier));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_keeps_what_was_published_when_it_began() {
+        let (mut state, mut wakes) = (SrcuState::new('a'), Wakes::new());
+        assert_eq!(state.apply(site(1), SrcuOp::ReadLock, &mut wakes), Step::Granted(Some((0, 'a'))));
+        state.apply(site(2), SrcuOp::Publish('b'), &mut wakes);
+        assert_eq!(state.apply(site(2), SrcuOp::Synchronize, &mut wakes), Step::Wait(Wait::FOREVER));
+        assert_eq!(state.apply(site(3), SrcuOp::ReadLock, &mut wakes), Step::Granted(Some((1, 'b'))));
+        state.apply(site(1), SrcuOp::ReadUnlock(0), &mut wakes);
+        assert_eq!(wakes.to_vec(), [TaskId(2)], "the later reader delays nobody");
+    }
+
+    #[test]
+    #[should_panic(expected = "a read that ends has begun, in the same task")]
+    fn ending_somebody_elses_read_is_a_panic() {
+        let mut state = SrcuState::new(());
+        state.apply(site(1), SrcuOp::ReadLock, &mut Wakes::new());
+        state.apply(site(2), SrcuOp::ReadUnlock(0), &mut Wakes::new());
     }
 }

@@ -150,3 +150,101 @@ impl WaitQueue {
         self.object.perform(current, WaitQueueOp::WakeUpAll);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sched::Frame;
+
+    fn site(task: u32) -> Site {
+        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+    }
+
+    /// How a task stands in the queue.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Stands {
+        Awake,
+        Asleep,
+        Woken,
+    }
+
+    fn op() -> impl Strategy<Value = WaitQueueOp> {
+        prop_oneof![
+            3 => Just(WaitQueueOp::Prepare),
+            3 => Just(WaitQueueOp::Schedule),
+            1 => Just(WaitQueueOp::Finish),
+            2 => Just(WaitQueueOp::WakeUp),
+            1 => Just(WaitQueueOp::WakeUpAll)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_wake_up_is_lost_and_the_longest_waiter_is_first(steps in vec((0..5_u32, op()), 1..150)) {
+            let mut state = WaitQueueState::default();
+            let mut queue: Vec<(u32, Stands)> = Vec::new();
+            for (task, op) in steps {
+                let place = queue.iter().position(|waiter| waiter.0 == task);
+                let stands = place.map(|place| queue[place].1);
+                if stands == Some(Stands::Asleep) || (stands.is_none() && op == WaitQueueOp::Schedule) {
+                    continue;
+                }
+                let mut wakes = Wakes::new();
+                let step = state.apply(site(task), op, &mut wakes);
+                let mut sleeps = false;
+                let mut to_wake = 0;
+                match (op, place) {
+                    (WaitQueueOp::Prepare, None) => queue.push((task, Stands::Awake)),
+                    (WaitQueueOp::Prepare, Some(place)) => queue[place].1 = Stands::Awake,
+                    (WaitQueueOp::Schedule, Some(place)) if stands == Some(Stands::Awake) => {
+                        queue[place].1 = Stands::Asleep;
+                        sleeps = true;
+                    }
+                    (WaitQueueOp::Schedule, _) => {}
+                    (WaitQueueOp::Finish, _) => queue.retain(|waiter| waiter.0 != task),
+                    (WaitQueueOp::WakeUp, _) => to_wake = 1,
+                    (WaitQueueOp::WakeUpAll, _) => to_wake = usize::MAX,
+                }
+                let mut woken = Vec::new();
+                for (waiter, stands) in queue.iter_mut().filter(|waiter| waiter.1 != Stands::Woken).take(to_wake) {
+                    if *stands == Stands::Asleep {
+                        woken.push(TaskId(*waiter));
+                    }
+                    *stands = Stands::Woken;
+                }
+                prop_assert_eq!(step, if sleeps { Step::Wait(Wait::FOREVER) } else { Step::Granted(()) });
+                prop_assert_eq!(wakes.to_vec(), woken);
+                prop_assert_eq!(state.waiters.len(), queue.len());
+            }
+            // One wake-up of everybody leaves nobody asleep.
+            let mut wakes = Wakes::new();
+            state.apply(site(99), WaitQueueOp::WakeUpAll, &mut wakes);
+            let asleep = queue.iter().filter(|waiter| waiter.1 == Stands::Asleep).map(|waiter| TaskId(waiter.0));
+            prop_assert_eq!(wakes.to_vec(), asleep.collect::<Vec<_>>());
+            prop_assert!(state.waiters.iter().all(|waiter| !waiter.asleep));
+        }
+    }
+
+    #[test]
+    fn a_wake_up_between_prepare_and_schedule_is_not_lost() {
+        for wake in [WaitQueueOp::WakeUp, WaitQueueOp::WakeUpAll] {
+            let (mut state, mut wakes) = (WaitQueueState::default(), Wakes::new());
+            state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
+            state.apply(site(2), wake, &mut wakes);
+            assert_eq!(state.apply(site(1), WaitQueueOp::Schedule, &mut wakes), Step::Granted(()));
+            assert!(wakes.is_empty(), "a task that is awake is not woken");
+        }
+    }
+
+    #[test]
+    fn preparing_again_forgets_the_wake_up_that_was_used() {
+        let (mut state, mut wakes) = (WaitQueueState::default(), Wakes::new());
+        state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
+        state.apply(site(2), WaitQueueOp::WakeUp, &mut wakes);
+        state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
+        assert_eq!(state.apply(site(1), WaitQueueOp::Schedule, &mut wakes), Step::Wait(Wait::FOREVER));
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Reading order: [`Sectors`] and [`Bytes`] (space), [`Nanos`] (time), [`Seed`] (chance).
 //!
+//! Serialised, a count is a number and a quantity with a unit is its text.
+//!
 //! Invariants: no arithmetic across units without a named conversion; a value that was parsed from text prints
 //! as text that parses to the same value; nothing here panics on any input text.
 //! Not here: anything that knows what a device, a bio or a scenario is.

@@ -83,6 +83,12 @@ impl fmt::Display for Nanos {
     }
 }
 
+impl serde::Serialize for Nanos {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Nanos {
     type Err = ParseUnitError;
 

@@ -13,7 +13,8 @@ use crate::{Bytes, ParseUnitError};
 pub const SECTOR_BYTES: u64 = 512;
 
 /// A count of 512-byte sectors, or a position on a device in such sectors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
 pub struct Sectors(pub u64);
 
 impl Sectors {

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use crate::ParseUnitError;
 
 /// The one number that decides everything random in a run. Printed and parsed as a decimal number, or as `0x…`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
 pub struct Seed(pub u64);
 
 impl Seed {

@@ -13,6 +13,7 @@
 //! capacities; every run is bounded in steps.
 //! Not here: exhaustive search and its reductions.
 
+pub mod choices;
 pub mod core;
 mod coroutine;
 pub mod cost;
@@ -26,6 +27,7 @@ pub mod strategy;
 pub mod trace;
 
 pub(super) use self::core::{CoreRef, Seat};
+pub use choices::Choices;
 pub use cost::CostTable;
 pub use driver::{Explorer, Limits};
 pub use fair::Fair;

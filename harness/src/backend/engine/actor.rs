@@ -1,0 +1,137 @@
+//! [`EngineActor`]: the seam's operations on a [`Machine`], by one task of the engine.
+//!
+//! Invariants: all names are the scenario's; an engine error number is the scenario's of the same name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dmlab_engine::block::{BlkStatus, Device};
+use dmlab_engine::machine::Machine;
+use dmlab_engine::sched::Task;
+use dmlab_engine::sync::Completion;
+use dmlab_engine::{block::DevId, dm};
+use dmlab_scenarios::{Errno, Fault};
+use dmlab_units::{Nanos, Sectors, Seed};
+
+use super::faults;
+use super::io::EngineDevice;
+use crate::backend::{Actor, Branch, Control, OpenDevice};
+
+/// What the actors of one performance share.
+pub(super) struct World {
+    pub machine: Arc<Machine>,
+    /// The devices that are not dm's, by their names in the scenario.
+    pub leaves: BTreeMap<String, Arc<Device>>,
+    pub seed: Seed,
+    /// Whether the clock moves by itself.
+    pub measures: bool,
+}
+
+/// A flow of control on the engine.
+pub(super) struct EngineActor<'a> {
+    pub current: &'a Task,
+    pub world: Arc<World>,
+}
+
+impl EngineActor<'_> {
+    fn device(&self, name: &str) -> Option<Arc<Device>> {
+        self.world.leaves.get(name).cloned().or_else(|| self.world.machine.dm().device(self.current, name))
+    }
+
+    fn number(&self, name: &str) -> Option<DevId> {
+        self.device(name).map(|device| device.id())
+    }
+}
+
+impl Actor for EngineActor<'_> {
+    fn now(&self) -> Nanos {
+        self.current.now()
+    }
+
+    fn sleep(&self, duration: Nanos) {
+        self.current.sleep(duration);
+    }
+
+    fn measures(&self) -> bool {
+        self.world.measures
+    }
+
+    fn control(&self, operation: Control<'_>) -> Result<Vec<String>, Errno> {
+        let (current, dm) = (self.current, self.world.machine.dm());
+        let done = |result: Result<(), dm::Errno>| result.map(|()| Vec::new());
+        let result = match operation {
+            Control::Create(name) => dm.create(current, name).map(|_| Vec::new()),
+            Control::Load(name, table) => {
+                let lines: Vec<String> = table.iter().map(|line| self.resolve(line)).collect();
+                done(dm.load(current, name, &lines))
+            }
+            Control::Suspend { device, noflush } => done(dm.suspend(current, device, noflush)),
+            Control::Resume(name) => done(dm.resume(current, name)),
+            Control::Remove(name) => done(dm.remove(current, name)),
+            Control::Status(name) => dm.status(current, name),
+            Control::Table(name) => dm.table(current, name),
+        };
+        result.map_err(errno_of_dm)
+    }
+
+    fn resolve(&self, line: &str) -> String {
+        let word = |word: &str| match word.strip_prefix('$') {
+            Some(name) => self.number(name).map_or_else(|| word.to_owned(), |id| id.to_string()),
+            None => word.to_owned(),
+        };
+        line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn open(&self, device: &str, slots: u32, slot_sectors: Sectors) -> Result<Box<dyn OpenDevice + '_>, Errno> {
+        let device = self.device(device).ok_or(Errno::ENXIO)?;
+        Ok(Box::new(EngineDevice::new(self.current, device, slots, slot_sectors)))
+    }
+
+    fn set_faults(&self, faults: &[Fault]) {
+        let core = self.world.machine.core();
+        core.set_slab_faults(self.current, faults::slab_faults(faults, self.world.seed));
+        core.set_io_faults(self.current, faults::io_faults(faults, self.world.seed));
+    }
+
+    fn fork(&self, branches: Vec<Branch>) {
+        let ended: Vec<Completion> = branches
+            .into_iter()
+            .map(|branch| {
+                let ended = Completion::new(self.current.runtime(), &format!("{} to end", branch.name));
+                let (world, there) = (Arc::clone(&self.world), ended.clone());
+                let task = self.current.spawn(&branch.name, move |current| {
+                    (branch.body)(&EngineActor { current, world });
+                    there.complete(current);
+                });
+                ended.declare_completer(self.current, task);
+                ended
+            })
+            .collect();
+        for ended in ended {
+            ended.wait(self.current);
+        }
+    }
+}
+
+fn errno_of_dm(errno: dm::Errno) -> Errno {
+    match errno {
+        dm::Errno::EBUSY => Errno::EBUSY,
+        dm::Errno::EINVAL => Errno::EINVAL,
+        dm::Errno::EIO => Errno::EIO,
+        dm::Errno::ENODEV => Errno::ENODEV,
+        dm::Errno::ENOMEM => Errno::ENOMEM,
+        dm::Errno::ENXIO => Errno::ENXIO,
+    }
+}
+
+/// The error number that user space would see.
+pub(super) fn errno_of_status(status: BlkStatus) -> Option<Errno> {
+    match status {
+        BlkStatus::Ok => None,
+        BlkStatus::IoErr | BlkStatus::DmRequeue => Some(Errno::EIO),
+        BlkStatus::NotSupp => Some(Errno::EOPNOTSUPP),
+        BlkStatus::NoSpc => Some(Errno::ENOSPC),
+        BlkStatus::Resource => Some(Errno::ENOMEM),
+        BlkStatus::Again => Some(Errno::EAGAIN),
+    }
+}

@@ -1,0 +1,134 @@
+//! Fault plans as the engine's hooks: `dmlab-faults` decides, the engine asks.
+//!
+//! Invariants: each pool and each fault draws from a sub-seed of its own, so that adding a fault changes no other; the
+//! last fault named wins where several match a pool, and the first that fails wins where several match an I/O.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dmlab_engine::block::{BioOp, BlkStatus, IoFaultHook, SlabFaults};
+use dmlab_engine::sync::Allocator;
+use dmlab_faults::{FaultOp, IoFault, SlabFault};
+use dmlab_scenarios::{Errno, Fault};
+use dmlab_units::{Sectors, Seed};
+
+struct SlabPlan {
+    faults: Vec<(String, SlabFault)>,
+    seed: Seed,
+}
+
+struct FailingSlab {
+    fault: SlabFault,
+    seed: Seed,
+}
+
+impl Allocator for FailingSlab {
+    fn fails(&self, event: u64) -> bool {
+        self.fault.fails(self.seed, event)
+    }
+
+    fn is_permanent(&self) -> bool {
+        self.fault.is_permanent()
+    }
+}
+
+impl SlabFaults for SlabPlan {
+    fn allocator_of(&self, pool: &str) -> Option<Arc<dyn Allocator>> {
+        let (_, fault) = self.faults.iter().rev().find(|(pattern, _)| matches(pattern, pool))?;
+        let seed = self.seed.derive(pool);
+        Some(Arc::new(FailingSlab { fault: fault.clone(), seed }))
+    }
+}
+
+/// Whether `pool`, e.g. `t.bs`, fits `pattern`, in which `*` stands for all devices or all of a device's pools. Device
+/// names of lower levels hold a dot themselves (`top.1.bs`).
+pub fn matches(pattern: &str, pool: &str) -> bool {
+    let (Some((device, kind)), Some((pool_device, pool_kind))) = (pattern.rsplit_once('.'), pool.rsplit_once('.'))
+    else {
+        return pattern == "*" || pattern == pool;
+    };
+    (device == "*" || device == pool_device) && (kind == "*" || kind == pool_kind)
+}
+
+struct LeafFault {
+    device: String,
+    fault: IoFault,
+    status: BlkStatus,
+    seed: Seed,
+    events: AtomicU64,
+}
+
+struct LeafFaults(Vec<LeafFault>);
+
+impl IoFaultHook for LeafFaults {
+    fn fate(&self, device: &str, op: BioOp, sector: Sectors, sectors: Sectors) -> Option<BlkStatus> {
+        let op = match op {
+            BioOp::Read => FaultOp::Read,
+            BioOp::Write => FaultOp::Write,
+            BioOp::Flush => FaultOp::Flush,
+        };
+        let mut fate = None;
+        for leaf in self.0.iter().filter(|leaf| leaf.device == device && leaf.fault.matches(op, sector, sectors)) {
+            // Every matching fault counts the event, whether or not an earlier one has already failed it.
+            let event = leaf.events.fetch_add(1, Ordering::Relaxed);
+            if leaf.fault.fails(leaf.seed, event) {
+                fate = fate.or(Some(leaf.status));
+            }
+        }
+        fate
+    }
+}
+
+/// The engine's allocators under `faults`; `None` is all healthy.
+pub(super) fn slab_faults(faults: &[Fault], seed: Seed) -> Option<Arc<dyn SlabFaults>> {
+    let faults: Vec<_> = faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::Slab { pool, fault } => Some((pool.clone(), fault.clone())),
+            Fault::Io { .. } => None,
+        })
+        .collect();
+    (!faults.is_empty()).then(|| Arc::new(SlabPlan { faults, seed: seed.derive("slab") }) as Arc<dyn SlabFaults>)
+}
+
+/// The engine's leaf devices under `faults`; `None` is all healthy.
+pub(super) fn io_faults(faults: &[Fault], seed: Seed) -> Option<Arc<dyn IoFaultHook>> {
+    let leaves: Vec<_> = faults
+        .iter()
+        .enumerate()
+        .filter_map(|(index, fault)| match fault {
+            Fault::Io { device, fault, errno } => Some(LeafFault {
+                device: device.clone(),
+                fault: fault.clone(),
+                status: status_of(*errno),
+                seed: seed.derive("io").nth(index as u64),
+                events: AtomicU64::new(0),
+            }),
+            Fault::Slab { .. } => None,
+        })
+        .collect();
+    (!leaves.is_empty()).then(|| Arc::new(LeafFaults(leaves)) as Arc<dyn IoFaultHook>)
+}
+
+/// The block status that reaches user space as `errno`; anything else is an I/O error, as in the kernel.
+const fn status_of(errno: Errno) -> BlkStatus {
+    match errno {
+        Errno::ENOSPC => BlkStatus::NoSpc,
+        Errno::EOPNOTSUPP => BlkStatus::NotSupp,
+        Errno::ENOMEM => BlkStatus::Resource,
+        Errno::EAGAIN => BlkStatus::Again,
+        _ => BlkStatus::IoErr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_devices_and_pools() {
+        assert!(matches("t.bs", "t.bs") && matches("*.bs", "t.bs") && matches("t.*", "t.bs") && matches("*", "t.bs"));
+        assert!(!matches("t.bs", "t.io_bs") && !matches("t.bs", "u.bs") && !matches("*.bs", "t.io_bs"));
+        assert!(matches("top.1.bs", "top.1.bs") && !matches("top.bs", "top.1.bs"));
+    }
+}

@@ -1,0 +1,83 @@
+//! [`EngineDevice`]: an engine device, open for I/O.
+//!
+//! Invariants: a slot's memory is the device's while its I/O is under way; completions are reaped in the order in which
+//! they came; the device counts as open until this is dropped.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dmlab_engine::block::{Bio, BioOp, BioVec, BlkStatus, Buffer, Device, EndIo, submit_bio};
+use dmlab_engine::sched::Task;
+use dmlab_engine::sync::{Completion, SpinSection};
+use dmlab_scenarios::{Errno, IoOp};
+use dmlab_units::Sectors;
+
+use super::actor::errno_of_status;
+use crate::backend::OpenDevice;
+
+/// What has ended and was not reaped.
+struct DoneQueue {
+    ended: SpinSection<VecDeque<(u32, BlkStatus)>>,
+    count: Completion,
+}
+
+impl EndIo for DoneQueue {
+    fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, cookie: u64) {
+        self.ended.with(current, |ended| ended.push_back((cookie as u32, status)));
+        self.count.complete(current);
+    }
+}
+
+pub(super) struct EngineDevice<'a> {
+    current: &'a Task,
+    device: Arc<Device>,
+    slots: Vec<Arc<Buffer>>,
+    done: Arc<DoneQueue>,
+}
+
+impl<'a> EngineDevice<'a> {
+    pub(super) fn new(current: &'a Task, device: Arc<Device>, slots: u32, slot_sectors: Sectors) -> Self {
+        device.open();
+        let runtime = current.runtime();
+        let name = format!("{} I/O", device.name());
+        let ended = SpinSection::new(runtime, &name, VecDeque::new());
+        let done = Arc::new(DoneQueue { ended, count: Completion::new(runtime, &name) });
+        let slots = (0..slots).map(|_| Buffer::zeroed(slot_sectors)).collect();
+        Self { current, device, slots, done }
+    }
+}
+
+impl Drop for EngineDevice<'_> {
+    fn drop(&mut self) {
+        self.device.close();
+    }
+}
+
+impl OpenDevice for EngineDevice<'_> {
+    fn capacity(&self) -> Sectors {
+        self.device.capacity()
+    }
+
+    fn submit(&self, slot: u32, op: IoOp, at: Sectors, sectors: Sectors) {
+        let op = match op {
+            IoOp::Read => BioOp::Read,
+            IoOp::Write => BioOp::Write,
+            IoOp::Flush => BioOp::Flush,
+        };
+        let data = (op != BioOp::Flush).then(|| BioVec::new(Arc::clone(&self.slots[slot as usize])));
+        let bio = Bio::new(self.current, op, Arc::clone(&self.device), at, sectors, data);
+        bio.on_end(self.current, Arc::clone(&self.done) as Arc<_>, u64::from(slot));
+        submit_bio(self.current, bio);
+    }
+
+    fn reap(&self) -> (u32, Option<Errno>) {
+        self.done.count.wait(self.current);
+        let ended = self.done.ended.with(self.current, VecDeque::pop_front);
+        let (slot, status) = ended.expect("each completion was counted after it was queued");
+        (slot, errno_of_status(status))
+    }
+
+    fn with_slot(&self, slot: u32, use_it: &mut dyn FnMut(&mut [u8])) {
+        self.slots[slot as usize].with(self.current, |memory| use_it(memory));
+    }
+}

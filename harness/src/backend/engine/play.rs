@@ -1,0 +1,142 @@
+//! [`Play`]: one performance of a plan on the engine: an empty machine, the devices, the script, everything removed
+//! again, and a last look at what was left.
+//!
+//! Invariants: what a performance found out is in its [`Performance`] even when it never came to an end (a deadlock
+//! leaves the pools as they were); teardown happens in the opposite order of creation, with all faults healed first.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dmlab_engine::machine::Machine;
+use dmlab_engine::sched::Task;
+use dmlab_engine::sync::PoolStats;
+use dmlab_engine::variants::Variants;
+use dmlab_scenarios::{DeviceKind, Scenario};
+use dmlab_units::{Sectors, Seed};
+
+use super::actor::{EngineActor, World};
+use crate::backend::{Actor, Control};
+use crate::script::{Findings, Script};
+
+/// What is to be performed.
+pub struct Play {
+    scenario: Arc<Scenario>,
+    variants: Variants,
+    seed: Seed,
+    measures: bool,
+    machine: Mutex<Option<Arc<Machine>>>,
+    script: Arc<Script>,
+    leak: Mutex<Option<String>>,
+}
+
+/// What a performance found out.
+pub struct Performance {
+    /// What the steps saw.
+    pub findings: Findings,
+    /// What was not at rest after everything was removed.
+    pub leak: Option<String>,
+    /// Pools by name, in order of creation.
+    pub pools: Vec<PoolUse>,
+    /// Driver entries, e.g. `t 0+16`.
+    pub entry_order: Vec<String>,
+    /// Counts of the machine.
+    pub counters: BTreeMap<String, u64>,
+    /// The kernel log.
+    pub kmsg: Vec<String>,
+}
+
+/// A pool's name and what it has been through.
+pub struct PoolUse {
+    /// Name, e.g. `t.bs`.
+    pub name: String,
+    /// Statistics.
+    pub stats: PoolStats,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Play {
+    /// A performance of `scenario`, whose loads take latencies if the clock `measures`.
+    pub fn new(scenario: &Arc<Scenario>, variants: Variants, seed: Seed, measures: bool) -> Arc<Self> {
+        Arc::new(Self {
+            scenario: Arc::clone(scenario),
+            variants,
+            seed,
+            measures,
+            machine: Mutex::new(None),
+            script: Script::new(scenario, seed),
+            leak: Mutex::new(None),
+        })
+    }
+
+    /// The root task.
+    pub fn perform(&self, current: &Task) {
+        let wants_order = self.scenario.expect.iter().any(|expectation| !expectation.entry_order.is_empty());
+        let machine = Machine::new(current, self.variants, wants_order);
+        *locked(&self.machine) = Some(Arc::clone(&machine));
+        if let Some(reserve) = self.scenario.params.get("reserved_bio_based_ios") {
+            machine.dm().set_reserved_bio_based_ios(*reserve);
+        }
+        let leaves = self.leaves(current, &machine);
+        let world =
+            World { machine: Arc::clone(&machine), leaves, seed: self.seed.derive("faults"), measures: self.measures };
+        let actor = EngineActor { current, world: Arc::new(world) };
+        self.script.perform(&actor);
+        self.tear_down(current, &actor, &machine);
+    }
+
+    fn leaves(&self, current: &Task, machine: &Machine) -> BTreeMap<String, Arc<dmlab_engine::block::Device>> {
+        let mut leaves = BTreeMap::new();
+        for device in &self.scenario.devices {
+            let name = &device.name;
+            let sectors = |bytes| Sectors::from_bytes(bytes).expect("checked: a size is whole sectors");
+            let made = match &device.kind {
+                DeviceKind::Ram(size) => machine.add_ramdisk(current, name, sectors(*size)),
+                DeviceKind::Null(size) => machine.add_null(current, name, sectors(*size)),
+                DeviceKind::Barrier { below } => {
+                    let below: &Arc<_> = leaves.get(below).expect("checked: declared earlier");
+                    machine.add_barrier(current, name, Arc::clone(below))
+                }
+                DeviceKind::Dm { .. } => continue,
+            };
+            leaves.insert(name.clone(), made);
+        }
+        leaves
+    }
+
+    fn tear_down(&self, current: &Task, actor: &EngineActor<'_>, machine: &Machine) {
+        actor.set_faults(&[]);
+        // Upper devices hold lower ones open: whoever cannot go yet goes in a later round.
+        let mut names = machine.dm().names(current);
+        while !names.is_empty() {
+            let before = names.len();
+            names.retain(|name| actor.control(Control::Remove(name)).is_err());
+            if names.len() == before {
+                *locked(&self.leak) = Some(format!("these devices could not be removed: {}", names.join(", ")));
+                return;
+            }
+        }
+        *locked(&self.leak) = machine.check_at_rest(current).err();
+    }
+
+    /// What it found out, whether or not it came to an end.
+    pub fn result(&self) -> Performance {
+        let machine = locked(&self.machine).take();
+        let core = machine.as_ref().map(|machine| machine.core());
+        let pools = core.map_or_else(Vec::new, |core| core.pools());
+        let entries = core.map_or_else(Vec::new, |core| core.entries());
+        Performance {
+            findings: self.script.take_findings(),
+            leak: locked(&self.leak).take(),
+            pools: pools.iter().map(|pool| PoolUse { name: pool.name().to_owned(), stats: pool.stats() }).collect(),
+            entry_order: entries
+                .iter()
+                .map(|entry| format!("{} {}+{}", entry.device, entry.sector, entry.sectors))
+                .collect(),
+            counters: core.map_or_else(BTreeMap::new, |core| core.counters()),
+            kmsg: core.map_or_else(Vec::new, |core| core.kmsg()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The seam between scenarios and device-mappers: what a flow of control of a scenario may ask for.
+//!
+//! A backend gives an [`Actor`] to each flow of control. Table lines cross the seam in dmsetup's own syntax with the
+//! scenario's names (`$name`) still in them; status and table lines come back as the backend's dm prints them, with its
+//! numbers. That is what makes backends comparable.
+//!
+//! Invariants: an actor is used by one flow; whatever a backend makes, it unmakes.
+//! Not here: what the steps mean (`script`).
+
+pub mod engine;
+
+use dmlab_scenarios::{Errno, Fault, IoOp};
+use dmlab_units::{Nanos, Sectors};
+
+/// A control operation on a dm device: one of dmsetup's verbs.
+#[derive(Clone, Copy, Debug)]
+pub enum Control<'a> {
+    /// `DM_DEV_CREATE`, without a table.
+    Create(&'a str),
+    /// `DM_TABLE_LOAD`.
+    Load(&'a str, &'a [String]),
+    /// `DM_DEV_SUSPEND`.
+    Suspend {
+        /// The device.
+        device: &'a str,
+        /// `--noflush`.
+        noflush: bool,
+    },
+    /// Resume.
+    Resume(&'a str),
+    /// `DM_DEV_REMOVE`.
+    Remove(&'a str),
+    /// `DM_TABLE_STATUS`: gives lines.
+    Status(&'a str),
+    /// The same for the table: gives lines.
+    Table(&'a str),
+}
+
+/// A flow of control that an actor starts beside itself.
+pub struct Branch {
+    /// Name of the task.
+    pub name: String,
+    /// What it does.
+    pub body: Box<dyn FnOnce(&dyn Actor) + Send>,
+}
+
+/// One flow of control of a scenario.
+pub trait Actor {
+    /// The clock.
+    fn now(&self) -> Nanos;
+
+    /// Lets time pass.
+    fn sleep(&self, duration: Nanos);
+
+    /// Whether latencies are worth taking: not where time stands still.
+    fn measures(&self) -> bool;
+
+    /// A control operation; the lines are those of `Status` and `Table`.
+    ///
+    /// # Errors
+    /// What dm answered.
+    fn control(&self, operation: Control<'_>) -> Result<Vec<String>, Errno>;
+
+    /// The scenario's `$name`s in a line, replaced by this backend's `major:minor`.
+    fn resolve(&self, line: &str) -> String;
+
+    /// Opens a device for I/O, with memory for `slots` I/Os of `slot_sectors` each at once.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    fn open(&self, device: &str, slots: u32, slot_sectors: Sectors) -> Result<Box<dyn OpenDevice + '_>, Errno>;
+
+    /// Makes these faults, and no others, be in force.
+    fn set_faults(&self, faults: &[Fault]);
+
+    /// Runs all branches at once and returns when all have ended.
+    fn fork(&self, branches: Vec<Branch>);
+}
+
+/// A device that is open for I/O, with slots of memory.
+pub trait OpenDevice {
+    /// Its size.
+    fn capacity(&self) -> Sectors;
+
+    /// Begins an I/O between the device and the memory of `slot`, which must have none under way.
+    fn submit(&self, slot: u32, op: IoOp, at: Sectors, sectors: Sectors);
+
+    /// Waits for an I/O to end, the first to end first; gives its slot and its error.
+    fn reap(&self) -> (u32, Option<Errno>);
+
+    /// Uses the memory of `slot`.
+    fn with_slot(&self, slot: u32, use_it: &mut dyn FnMut(&mut [u8]));
+}

@@ -1,0 +1,167 @@
+//! `dmlab run`: plans, runs, reports.
+//!
+//! Invariants: whatever was run is reported, also after an interrupt; the record on disk is whole or not there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dmlab_results::{
+    CellRecord, Environment, ExitCode, Record, TableOptions, create_new, exit_code, junit, markdown, summary, table,
+};
+
+use super::args::{RunArgs, Selection};
+use super::output::Output;
+use super::progress::Progress;
+use super::{Failure, select};
+use crate::campaign::{self, CellRun};
+use crate::environment::environment;
+use crate::plan::{Clock, Plan, Wishes};
+use crate::schedule_file::ScheduleFile;
+
+/// Which schedules of the explorer are saved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Save {
+    /// Those that were not expected to fail.
+    Unexpected,
+    /// Every failing one.
+    All,
+}
+
+pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
+    let plans = plans(&args.selection, args.clock.into(), output)?;
+    if args.dry_run {
+        let plans: Vec<_> = plans.iter().map(Plan::to_json).collect();
+        let yaml = serde_yaml::to_string(&plans).map_err(|error| Failure::Setup(error.to_string()))?;
+        output.print(&yaml);
+        return Ok(ExitCode::Ok);
+    }
+    let save = if args.save_expected { Save::All } else { Save::Unexpected };
+    let record = perform(&plans, &args.selection, args.clock.into(), save, output, interrupt);
+    let json_to_stdout = args.json.as_deref() == Some("-".as_ref());
+    if !json_to_stdout {
+        report(&record, args.selection.quiet, output);
+    }
+    if let Some(path) = &args.json {
+        output.write(path, &record.to_json())?;
+    }
+    if let Some(path) = &args.junit {
+        output.write(path, &junit(&record))?;
+    }
+    if let Some(path) = &args.markdown {
+        output.write(path, &markdown(&record))?;
+    }
+    Ok(exit_code(&record))
+}
+
+/// The plans of all selected scenarios, or everything that is wrong with them.
+pub(super) fn plans(selection: &Selection, clock: Clock, output: &Output) -> Result<Vec<Plan>, Failure> {
+    let wishes = Wishes {
+        overrides: selection.variants.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
+        seed: selection.seed,
+        clock,
+        schedules: selection.schedules,
+    };
+    check_overrides(&wishes)?;
+    let (mut plans, mut errors) = (Vec::new(), String::new());
+    for document in select::select(&selection.scenarios, selection.tag.as_deref(), output)? {
+        match Plan::of(&document, &wishes) {
+            Ok(more) => plans.extend(more),
+            Err(diagnostics) => errors.push_str(&select::in_words(&document, &diagnostics, output)),
+        }
+    }
+    if errors.is_empty() { Ok(plans) } else { Err(Failure::Usage(errors)) }
+}
+
+/// A value that the engine's catalogue does not have is a mistake on the command line, not in a file.
+fn check_overrides(wishes: &Wishes) -> Result<(), Failure> {
+    for (axis, value) in &wishes.overrides {
+        let mut variants = dmlab_engine::variants::Variants::default();
+        if dmlab_engine::variants::Variants::axis(axis).is_some() {
+            variants.set(axis, value).map_err(|error| Failure::Usage(format!("--variant {axis}={value}: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs `plans` and gathers the record.
+pub(super) fn perform(
+    plans: &[Plan],
+    selection: &Selection,
+    clock: Clock,
+    save: Save,
+    output: &Output,
+    interrupt: &Arc<AtomicBool>,
+) -> Record {
+    let deterministic = clock == Clock::Virtual;
+    let (environment, command) = match deterministic {
+        true => (Environment::none(), Vec::new()),
+        false => (environment(), std::env::args().collect()),
+    };
+    let mut record = Record::new(env!("CARGO_PKG_VERSION"), selection.seed.0, clock.name(), environment, command);
+    let progress = Progress::new(plans.len(), selection.quiet);
+    for plan in plans {
+        if interrupt.load(Ordering::Relaxed) {
+            break;
+        }
+        progress.begin(plan.title());
+        let mut run = campaign::run(plan, interrupt);
+        progress.end();
+        if let Some(text) = save_schedule(plan, &mut run, selection, save) {
+            output.note(&text);
+        }
+        // A cell that was cut short says nothing about its expectation.
+        if !interrupt.load(Ordering::Relaxed) {
+            record.cells.push(run.record);
+        }
+    }
+    record.interrupted = interrupt.load(Ordering::Relaxed);
+    if deterministic {
+        record.strip_machine();
+    }
+    record
+}
+
+/// Saves the schedule that told, where that is wanted; the text is a complaint, if any.
+fn save_schedule(plan: &Plan, run: &mut CellRun, selection: &Selection, save: Save) -> Option<String> {
+    let steps = run.schedule.as_ref()?;
+    if run.record.ok && save == Save::Unexpected {
+        return None;
+    }
+    let file = ScheduleFile::new(plan, &run.judgement, steps);
+    let path = selection.save.join(file.suggested_name());
+    let made =
+        std::fs::create_dir_all(&selection.save).map_err(|error| format!("{}: {error}", selection.save.display()));
+    match made.and_then(|()| create_new(&path, file.to_json().as_bytes()).map_err(|error| error.to_string())) {
+        Ok(path) => {
+            run.record.trace_file = Some(path.display().to_string());
+            None
+        }
+        Err(error) => Some(format!("the failing schedule could not be saved: {error}")),
+    }
+}
+
+/// The table, what went wrong, and the line that sums up.
+pub(super) fn report(record: &Record, quiet: bool, output: &Output) {
+    if !quiet && !record.cells.is_empty() {
+        output.print(&table(record, TableOptions { color: output.out_color(), width: Output::width() }));
+    }
+    for cell in record.cells.iter().filter(|cell| !cell.ok) {
+        output.print(&details(cell));
+    }
+    output.print(&summary(record));
+}
+
+/// A cell that did not meet its expectations, in full.
+pub(super) fn details(cell: &CellRecord) -> String {
+    let mut text = format!("\n{} {}\n", cell.scenario, cell.name_in_scenario());
+    for mismatch in &cell.mismatches {
+        text.push_str(&format!("  not met: {mismatch}\n"));
+    }
+    if let Some(report) = &cell.report {
+        report.lines().for_each(|line| text.push_str(&format!("  | {line}\n")));
+    }
+    if let Some(file) = &cell.trace_file {
+        text.push_str(&format!("  schedule saved; see it again with: dmlab replay {file}\n"));
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! `dmlab validate`: every mistake of every file, without running anything.
+
+use dmlab_results::ExitCode;
+
+use super::args::ValidateArgs;
+use super::output::Output;
+use super::{Failure, select};
+use crate::plan::{Plan, Wishes};
+
+pub(super) fn validate(args: &ValidateArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let (mut errors, mut cells) = (String::new(), 0);
+    let documents = select::select(&args.files, None, output)?;
+    for document in &documents {
+        match Plan::of(document, &Wishes::default()) {
+            Ok(plans) => cells += plans.len(),
+            Err(diagnostics) => errors.push_str(&select::in_words(document, &diagnostics, output)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Failure::Usage(errors));
+    }
+    output.print(&format!("{} scenario(s), {cells} cells: valid", documents.len()));
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,166 @@
+//! Verdicts and expectations: what a run came to, and whether that is what its scenario said.
+//!
+//! What is verified, in order of precedence: dmlab's own health (a Rust panic), crashes (a `BUG`, among them I1, I7 and
+//! I9), deadlock and hang (I3), step limit, corruption (the data oracle), failed steps, then rest (I2: pools,
+//! in-flight counts). Only a run with none of these is a pass.
+//! Not verified here: anything about speed.
+//!
+//! Invariant: a run has one verdict; expectations that a verdict makes meaningless (peaks after a panic of dmlab) are
+//! compared all the same.
+
+use dmlab_engine::sched::Outcome;
+use dmlab_engine::sched::waits::StuckReport;
+use dmlab_results::Verdict;
+use dmlab_scenarios::{self as scenarios, Bound, Expectation, Relation, Runtime};
+
+use crate::backend::engine::Performance;
+
+/// What a run came to.
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The deadlock report, the bug, the failed steps; `None` for a pass.
+    pub report: Option<String>,
+    /// The stuck tasks, where there are some.
+    pub stuck: Option<StuckReport>,
+}
+
+/// What `outcome` and `performance` come to.
+pub fn judge(outcome: &Outcome, performance: &Performance) -> Judgement {
+    let plain = |verdict, report: String| Judgement { verdict, report: Some(report), stuck: None };
+    let stuck = |verdict, report: &StuckReport| Judgement {
+        verdict,
+        report: Some(report.to_string()),
+        stuck: Some(report.clone()),
+    };
+    match outcome {
+        Outcome::Panic(message) => plain(Verdict::Panic, format!("dmlab itself is at fault: {message}")),
+        Outcome::Crash(bug) => plain(Verdict::Crash, bug.to_string()),
+        Outcome::Deadlock(report) => stuck(Verdict::Deadlock, report),
+        Outcome::Hang(report) => stuck(Verdict::Hang, report),
+        Outcome::StepLimit { steps } => plain(Verdict::StepLimit, format!("no end after {steps} operations")),
+        Outcome::Interrupted => plain(Verdict::Skip, "interrupted".to_owned()),
+        Outcome::Finished => finished(performance),
+    }
+}
+
+fn finished(performance: &Performance) -> Judgement {
+    let findings = &performance.findings;
+    let (verdict, mut lines) = if !findings.corruption.is_empty() {
+        (Verdict::Corruption, findings.corruption.clone())
+    } else if !findings.failures.is_empty() {
+        (Verdict::Fail, findings.failures.clone())
+    } else if let Some(leak) = &performance.leak {
+        (Verdict::Leak, vec![leak.clone()])
+    } else {
+        return Judgement { verdict: Verdict::Pass, report: None, stuck: None };
+    };
+    lines.extend(performance.kmsg.iter().map(|line| format!("kmsg: {line}")));
+    Judgement { verdict, report: Some(lines.join("\n")), stuck: None }
+}
+
+/// The record's verdict for what a scenario can expect.
+pub const fn verdict_of(expected: scenarios::Verdict) -> Verdict {
+    match expected {
+        scenarios::Verdict::Pass => Verdict::Pass,
+        scenarios::Verdict::Fail => Verdict::Fail,
+        scenarios::Verdict::Deadlock => Verdict::Deadlock,
+        scenarios::Verdict::Hang => Verdict::Hang,
+        scenarios::Verdict::Livelock => Verdict::Livelock,
+        scenarios::Verdict::Crash => Verdict::Crash,
+        scenarios::Verdict::Corruption => Verdict::Corruption,
+        scenarios::Verdict::Leak => Verdict::Leak,
+    }
+}
+
+/// Which of `expectations` a run on `runtime` does not meet, a sentence each.
+pub fn mismatches(
+    expectations: &[Expectation],
+    runtime: Runtime,
+    judgement: &Judgement,
+    performance: &Performance,
+) -> Vec<String> {
+    let mut mismatches = Vec::new();
+    for expectation in expectations.iter().filter(|expectation| expectation.on.is_none_or(|on| on == runtime)) {
+        let mut complain = |what: String| mismatches.push(format!("line {}: {what}", expectation.line));
+        if let Some(wanted) = expectation.verdict.map(verdict_of)
+            && wanted != judgement.verdict
+        {
+            complain(format!("verdict {}, expected {wanted}", judgement.verdict));
+        }
+        check_report(expectation, judgement, &mut complain);
+        if !expectation.entry_order.is_empty() && expectation.entry_order != performance.entry_order {
+            let (found, wanted) = (performance.entry_order.join(", "), expectation.entry_order.join(", "));
+            complain(format!("bios entered drivers in the order [{found}], expected [{wanted}]"));
+        }
+        for (pool, bound) in &expectation.peak {
+            check_peak(pool, *bound, performance, &mut complain);
+        }
+        for (name, bound) in &expectation.counters {
+            match counter(name, performance) {
+                Some(value) if bound.holds(value) => {}
+                Some(value) => complain(format!("{name} is {value}, expected {}", in_words(*bound))),
+                None => complain(format!("there is no counter {name}; there are: {}", counter_names(performance))),
+            }
+        }
+    }
+    mismatches
+}
+
+fn check_report(expectation: &Expectation, judgement: &Judgement, complain: &mut dyn FnMut(String)) {
+    if !expectation.cycle.is_empty() {
+        let names = judgement.stuck.as_ref().map(StuckReport::cycle_names).unwrap_or_default();
+        let missing: Vec<&str> =
+            expectation.cycle.iter().map(String::as_str).filter(|name| !names.contains(name)).collect();
+        if !missing.is_empty() {
+            let found = names.into_iter().collect::<Vec<_>>().join(", ");
+            complain(format!("{} not in the wait-for cycle [{found}]", missing.join(", ")));
+        }
+    }
+    if let Some(text) = &expectation.message
+        && !judgement.report.as_ref().is_some_and(|report| report.contains(text))
+    {
+        complain(format!("the report does not contain {text:?}"));
+    }
+}
+
+fn check_peak(pattern: &str, bound: Bound, performance: &Performance, complain: &mut dyn FnMut(String)) {
+    let matching = performance.pools.iter().filter(|pool| crate::backend::engine::pool_matches(pattern, &pool.name));
+    let mut any = false;
+    for pool in matching {
+        any = true;
+        if !bound.holds(pool.stats.peak) {
+            complain(format!("peak use of {} is {}, expected {}", pool.name, pool.stats.peak, in_words(bound)));
+        }
+    }
+    if !any {
+        let names: Vec<&str> = performance.pools.iter().map(|pool| pool.name.as_str()).collect();
+        complain(format!("no pool is called {pattern}; there are: {}", names.join(", ")));
+    }
+}
+
+/// Counters that expectations can name: the machine's, `ios` and `io_errors`.
+fn counter(name: &str, performance: &Performance) -> Option<u64> {
+    match name {
+        "ios" => Some(performance.findings.ios),
+        "io_errors" => Some(performance.findings.io_errors),
+        _ => performance.counters.get(name).copied(),
+    }
+}
+
+fn counter_names(performance: &Performance) -> String {
+    let machine = performance.counters.keys().map(String::as_str);
+    ["ios", "io_errors"].into_iter().chain(machine).collect::<Vec<_>>().join(", ")
+}
+
+fn in_words(bound: Bound) -> String {
+    let relation = match bound.relation {
+        Relation::Less => "<",
+        Relation::AtMost => "<=",
+        Relation::Equal => "==",
+        Relation::AtLeast => ">=",
+        Relation::More => ">",
+        Relation::Not => "!=",
+    };
+    format!("{relation} {}", bound.value)
+}

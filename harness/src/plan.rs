@@ -1,0 +1,212 @@
+//! [`Plan`]: one cell of one scenario on one runtime, with every value resolved: what is run, and all that is needed to
+//! run it again.
+//!
+//! Invariants: plans come in the order of the documents, their cells, and then the runtimes; a plan's seed depends on
+//! the run's seed and the cell's name only, never on what else is run.
+//! Not here: carrying it out.
+
+use std::sync::Arc;
+
+use dmlab_engine::variants::Variants;
+use dmlab_scenarios::{Cell, Diagnostics, Document, Runtime, Scenario};
+use dmlab_units::Seed;
+use serde_json::json;
+
+/// Which clock a run was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// As the scenario says: the explorer, and OS threads on the wall clock.
+    #[default]
+    Default,
+    /// OS threads and the wall clock only.
+    Wall,
+    /// The explorer, and one fair schedule on the virtual clock in place of threads: the same on every machine.
+    Virtual,
+}
+
+impl Clock {
+    /// Name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Wall => "wall",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
+/// How a plan is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOn {
+    /// Many schedules on the explorer.
+    Explorer,
+    /// Once on OS threads.
+    Threads,
+    /// Once on the explorer, fairly, with costs.
+    Virtual,
+}
+
+impl RunOn {
+    /// Name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Explorer => "explorer",
+            Self::Threads => "threads",
+            Self::Virtual => "virtual",
+        }
+    }
+
+    /// Which of a scenario's runtimes it stands for: one fair schedule says what one run on threads says.
+    pub const fn stands_for(self) -> Runtime {
+        match self {
+            Self::Explorer => Runtime::Explorer,
+            Self::Threads | Self::Virtual => Runtime::Threads,
+        }
+    }
+}
+
+/// What a run was asked to do with every document.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Axes set from the command line.
+    pub overrides: Vec<(String, String)>,
+    /// The run's seed.
+    pub seed: Seed,
+    /// Which clock.
+    pub clock: Clock,
+    /// Explored schedules per cell, in place of what scenarios say.
+    pub schedules: Option<u64>,
+}
+
+/// One cell on one runtime.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where it comes from.
+    pub document: Arc<Document>,
+    /// Axes and values.
+    pub cell: Cell,
+    /// The scenario with these values.
+    pub scenario: Arc<Scenario>,
+    /// The engine's algorithms.
+    pub variants: Variants,
+    /// How it is run.
+    pub run_on: RunOn,
+    /// Decides everything random in it.
+    pub seed: Seed,
+    /// How many schedules the explorer tries.
+    pub schedules: u64,
+}
+
+impl Plan {
+    /// The plans of a document, for all its cells and runtimes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document or the wishes, located in the document.
+    pub fn of(document: &Arc<Document>, wishes: &Wishes) -> Result<Vec<Self>, Diagnostics> {
+        check_axes(document)?;
+        document.check()?;
+        let mut plans = Vec::new();
+        for cell in document.cells_with(&wishes.overrides) {
+            let scenario = Arc::new(document.scenario(&cell)?);
+            let variants = engine_variants(document, &cell)?;
+            for runtime in &scenario.runs {
+                let Some(run_on) = run_on(*runtime, wishes.clock) else { continue };
+                let name = format!("{} {cell} {}", scenario.id, run_on.name());
+                plans.push(Self {
+                    document: Arc::clone(document),
+                    cell: cell.clone(),
+                    variants,
+                    run_on,
+                    seed: wishes.seed.derive(&name),
+                    schedules: wishes.schedules.unwrap_or(scenario.schedules),
+                    scenario: Arc::clone(&scenario),
+                });
+            }
+        }
+        Ok(plans)
+    }
+
+    /// The resolved plan as data.
+    pub fn to_json(&self) -> serde_json::Value {
+        let variants: serde_json::Map<_, _> = [
+            ("gmr", self.variants.gmr.name()),
+            ("split", self.variants.split.name()),
+            ("rescue", self.variants.rescue.name()),
+            ("planted", self.variants.planted.name()),
+        ]
+        .into_iter()
+        .map(|(axis, value)| (axis.to_owned(), json!(value)))
+        .collect();
+        json!({
+            "engine": variants,
+            "run_on": self.run_on.name(),
+            "schedules": self.schedules,
+            "seed": self.seed,
+            "scenario": &*self.scenario,
+        })
+    }
+
+    /// What is expected of this cell: the verdict.
+    pub fn expected_verdict(&self) -> dmlab_scenarios::Verdict {
+        let here = self.run_on.stands_for();
+        let applies = |on: Option<Runtime>| on.is_none_or(|on| on == here);
+        let mut expectations = self.scenario.expect.iter().filter(|expectation| applies(expectation.on));
+        expectations.find_map(|expectation| expectation.verdict).unwrap_or(dmlab_scenarios::Verdict::Pass)
+    }
+
+    /// The cell's name for people: scenario, variant, runtime.
+    pub fn title(&self) -> String {
+        let cell = self.cell.to_string();
+        let space = if cell.is_empty() { "" } else { " " };
+        format!("{}{space}{cell} [{}]", self.scenario.id, self.run_on.name())
+    }
+}
+
+const fn run_on(runtime: Runtime, clock: Clock) -> Option<RunOn> {
+    match (runtime, clock) {
+        (Runtime::Explorer, Clock::Wall) => None,
+        (Runtime::Explorer, _) => Some(RunOn::Explorer),
+        (Runtime::Threads, Clock::Virtual) => Some(RunOn::Virtual),
+        (Runtime::Threads, _) => Some(RunOn::Threads),
+    }
+}
+
+/// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.
+fn check_axes(document: &Document) -> Result<(), Diagnostics> {
+    let mut diagnostics = Vec::new();
+    for axis in document.axes() {
+        let Some(known) = Variants::axis(&axis.name) else {
+            if !document.text().contains(&format!("${{{}}}", axis.name)) {
+                let engine: Vec<&str> = Variants::AXES.iter().map(|axis| axis.name).collect();
+                let message = format!(
+                    "`{}` is no variant axis of the engine, and `${{{}}}` is used nowhere",
+                    axis.name, axis.name
+                );
+                let help = format!("the engine's axes are: {}", engine.join(", "));
+                diagnostics.push(document.diagnostic_at_axis(&axis.name, None, message, Some(help)));
+            }
+            continue;
+        };
+        for value in &axis.values {
+            if !known.values.iter().any(|known| known.name == value) {
+                let values: Vec<&str> = known.values.iter().map(|value| value.name).collect();
+                let message = format!("`{}` has no value `{value}`", axis.name);
+                let help = format!("its values are: {}", values.join(", "));
+                diagnostics.push(document.diagnostic_at_axis(&axis.name, Some(value), message, Some(help)));
+            }
+        }
+    }
+    if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics.into_iter().collect()) }
+}
+
+fn engine_variants(document: &Document, cell: &Cell) -> Result<Variants, Diagnostics> {
+    let mut variants = Variants::default();
+    for (axis, value) in cell.iter() {
+        if Variants::axis(axis).is_some()
+            && let Err(error) = variants.set(axis, value)
+        {
+            return Err(document.diagnostic_at_axis(axis, Some(value), error.to_string(), None).into());
+        }
+    }
+    Ok(variants)
+}

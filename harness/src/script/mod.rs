@@ -1,0 +1,84 @@
+//! Carries out a scenario's steps on any backend and notes what it sees.
+//!
+//! Reading order: [`steps`] (each step's meaning), [`load`] (fio's words), [`pattern`] (what is written, and how it is
+//! recognised again), [`findings`].
+//!
+//! Invariants: a step whose expectation is not met is noted and ends its flow of control; other flows go on; the same
+//! scenario, seed and backend schedule give the same findings.
+//! Not here: verdicts ([`crate::judge`]).
+
+mod findings;
+mod load;
+mod pattern;
+mod steps;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dmlab_scenarios::{Action, DeviceKind, Scenario, Step};
+use dmlab_units::Seed;
+
+pub use findings::{Findings, JobFinding, LoadFinding};
+
+use crate::backend::Actor;
+
+/// A scenario, ready to be performed.
+pub struct Script {
+    scenario: Arc<Scenario>,
+    seed: Seed,
+    findings: Mutex<Findings>,
+}
+
+/// A flow of control has come to an early end; why is noted in the findings.
+struct Stopped;
+
+impl Script {
+    /// A script of `scenario`, whose data and offsets are decided by `seed`.
+    pub fn new(scenario: &Arc<Scenario>, seed: Seed) -> Arc<Self> {
+        Arc::new(Self { scenario: Arc::clone(scenario), seed: seed.derive("script"), findings: Mutex::default() })
+    }
+
+    /// Performs all steps, after creating the dm devices that no step creates.
+    pub fn perform(self: &Arc<Self>, actor: &dyn Actor) {
+        let mut by_hand = BTreeSet::new();
+        created_by(&self.scenario.steps, &mut by_hand);
+        for device in &self.scenario.devices {
+            let by_itself = matches!(device.kind, DeviceKind::Dm { .. }) && !by_hand.contains(&device.name);
+            if by_itself && let Err(errno) = self.create(actor, &device.name) {
+                self.fail(0, format!("{} could not be created: {errno:?}", device.name));
+                return;
+            }
+        }
+        // A flow that stopped has noted why.
+        let _ = self.steps(actor, &self.scenario.steps);
+    }
+
+    /// What was seen; nothing of it is kept.
+    pub fn take_findings(&self) -> Findings {
+        std::mem::take(&mut *self.findings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Findings)) {
+        note(&mut self.findings.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn fail(&self, line: u32, message: String) -> Stopped {
+        let message = if line == 0 { message } else { format!("line {line}: {message}") };
+        self.note(|findings| findings.failures.push(message));
+        Stopped
+    }
+}
+
+/// The devices that some step creates.
+fn created_by(steps: &[Step], names: &mut BTreeSet<String>) {
+    for step in steps {
+        match &step.action {
+            Action::Create { device, .. } => {
+                names.insert(device.clone());
+            }
+            Action::Parallel(branches) => branches.iter().for_each(|(_, steps)| created_by(steps, names)),
+            Action::Repeat { steps, .. } => created_by(steps, names),
+            _ => {}
+        }
+    }
+}

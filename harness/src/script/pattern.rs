@@ -1,0 +1,120 @@
+//! What dmlab writes, so that it can tell whatever it reads back: each sector says which device it was written to,
+//! where, and in which generation, and every byte of it is checked.
+//!
+//! Invariants: two sectors with different [`Label`]s differ; a damaged sector is recognised in every byte; a foreign
+//! sector that is whole is told by its own label.
+
+use dmlab_units::{SECTOR_BYTES, Sectors, Seed};
+
+const MAGIC: u64 = 0x646D_6C61_6221_0001;
+const WORDS: usize = SECTOR_BYTES as usize / 8;
+
+/// What a sector says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    /// Which device, as a hash of its name.
+    pub device: u64,
+    /// Which sector of it.
+    pub sector: Sectors,
+    /// Which writing of it.
+    pub generation: u64,
+}
+
+impl Label {
+    /// The label of sectors of `device`, under the run's seed.
+    pub(super) fn new(seed: Seed, device: &str, sector: Sectors, generation: u64) -> Self {
+        Self { device: seed.derive(device).0, sector, generation }
+    }
+
+    fn word(self, index: usize) -> u64 {
+        match index {
+            0 => MAGIC,
+            1 => self.device,
+            2 => self.sector.0,
+            3 => self.generation,
+            _ => {
+                Seed(self.device ^ self.sector.0.rotate_left(20) ^ self.generation.rotate_left(44)).nth(index as u64).0
+            }
+        }
+    }
+
+    fn read(sector: &[u8]) -> Option<Self> {
+        let word = |index: usize| u64::from_le_bytes(sector[index * 8..][..8].try_into().expect("eight bytes"));
+        let label = Self { device: word(1), sector: Sectors(word(2)), generation: word(3) };
+        (word(0) == MAGIC && matches(sector, label).is_none()).then_some(label)
+    }
+
+    fn later(self, sectors: u64) -> Self {
+        Self { sector: Sectors(self.sector.0 + sectors), ..self }
+    }
+}
+
+/// The first byte that is not as labelled.
+fn matches(sector: &[u8], label: Label) -> Option<usize> {
+    (0..WORDS).find_map(|index| {
+        let (found, wanted) = (&sector[index * 8..][..8], label.word(index).to_le_bytes());
+        found.iter().zip(wanted).position(|(found, wanted)| *found != wanted).map(|byte| index * 8 + byte)
+    })
+}
+
+/// Fills whole sectors, the first of them labelled `first` and each later one a sector further.
+pub(super) fn fill(memory: &mut [u8], first: Label) {
+    for (number, sector) in memory.chunks_exact_mut(SECTOR_BYTES as usize).enumerate() {
+        let label = first.later(number as u64);
+        for (index, word) in sector.chunks_exact_mut(8).enumerate() {
+            word.copy_from_slice(&label.word(index).to_le_bytes());
+        }
+    }
+}
+
+/// Checks whole sectors; the error says which sector holds what instead.
+pub(super) fn check(memory: &[u8], first: Label, device: &str) -> Result<(), String> {
+    for (number, sector) in memory.chunks_exact(SECTOR_BYTES as usize).enumerate() {
+        let wanted = first.later(number as u64);
+        let Some(byte) = matches(sector, wanted) else { continue };
+        let found = match Label::read(sector) {
+            Some(label) if label.device == wanted.device && label.sector == wanted.sector => {
+                format!("generation {} in place of {}", label.generation, wanted.generation)
+            }
+            Some(label) if label.device == wanted.device => format!("what belongs to sector {}", label.sector),
+            Some(label) => format!("what was written to another device, sector {}", label.sector),
+            None if sector.iter().all(|byte| *byte == 0) => "zeros".to_owned(),
+            None => format!("damage from byte {byte} on"),
+        };
+        return Err(format!("sector {} of {device} holds {found}", wanted.sector));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(sector: u64) -> Label {
+        Label::new(Seed(1), "t", Sectors(sector), 3)
+    }
+
+    #[test]
+    fn what_was_filled_is_recognised_and_nothing_else_is() {
+        let mut memory = vec![0; 4 * 512];
+        assert_eq!(check(&memory, label(8), "t"), Err("sector 8 of t holds zeros".to_owned()));
+        fill(&mut memory, label(8));
+        assert_eq!(check(&memory, label(8), "t"), Ok(()));
+        assert_eq!(check(&memory, label(9), "t").unwrap_err(), "sector 9 of t holds what belongs to sector 8");
+        let other = Label::new(Seed(1), "u", Sectors(8), 3);
+        assert!(check(&memory, other, "u").unwrap_err().contains("another device, sector 8"));
+        let old = Label { generation: 4, ..label(8) };
+        assert!(check(&memory, old, "t").unwrap_err().contains("generation 3 in place of 4"));
+    }
+
+    #[test]
+    fn a_flip_of_any_byte_is_seen() {
+        let mut memory = vec![0; 512];
+        fill(&mut memory, label(0));
+        for byte in 0..512 {
+            memory[byte] ^= 1;
+            assert!(check(&memory, label(0), "t").is_err(), "byte {byte}");
+            memory[byte] ^= 1;
+        }
+    }
+}

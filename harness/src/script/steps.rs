@@ -1,0 +1,225 @@
+//! What each step of a scenario means, in the operations of the seam.
+//!
+//! Invariants: control steps are compared with their expected outcome to the error number; status and table lines to
+//! the byte; a stamped sector is read back whole.
+//! Not here: loads ([`super::load`]).
+
+use std::sync::Arc;
+
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, Fault, IoOp, Outcome, Step, Submit};
+use dmlab_units::Sectors;
+
+use super::pattern::{self, Label};
+use super::{Script, Stopped};
+use crate::backend::{Actor, Branch, Control};
+
+/// Sectors of one I/O of a stamp or a check.
+const STAMP_SECTORS: Sectors = Sectors(2048);
+
+impl Script {
+    pub(super) fn steps(self: &Arc<Self>, actor: &dyn Actor, steps: &[Step]) -> Result<(), Stopped> {
+        let mut faults = Vec::new();
+        steps.iter().try_for_each(|step| self.step(actor, step, &mut faults))
+    }
+
+    /// `faults` are those that this list of steps has begun: they add up until healed.
+    fn step(self: &Arc<Self>, actor: &dyn Actor, step: &Step, faults: &mut Vec<Fault>) -> Result<(), Stopped> {
+        let line = step.line;
+        let control = |operation: Control<'_>, outcome: Outcome| {
+            let result = actor.control(operation).map(|_| ());
+            self.expect(line, &describe(operation), result, outcome)
+        };
+        match &step.action {
+            Action::Create { device, outcome } => {
+                self.expect(line, &format!("create {device}"), self.create(actor, device), *outcome)
+            }
+            Action::Load { device, table, outcome } => control(Control::Load(device, table), *outcome),
+            Action::Suspend { device, noflush, outcome } => {
+                control(Control::Suspend { device, noflush: *noflush }, *outcome)
+            }
+            Action::Resume { device, outcome } => control(Control::Resume(device), *outcome),
+            Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
+            Action::Status { device, lines } => self.compare(actor, line, Control::Status(device), lines),
+            Action::Table { device, lines } => self.compare(actor, line, Control::Table(device), lines),
+            Action::Submit(submit) => self.submit(actor, line, submit),
+            Action::Run(load) => self.load(actor, line, load),
+            Action::Stamp(extent) => self.stamp(actor, line, extent),
+            Action::Verify(extent) => self.verify(actor, line, extent, &extent.device, extent.at),
+            Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at),
+            Action::Fault(fault) => {
+                faults.push(fault.clone());
+                actor.set_faults(faults);
+                Ok(())
+            }
+            Action::Heal => {
+                faults.clear();
+                actor.set_faults(faults);
+                Ok(())
+            }
+            Action::Parallel(branches) => {
+                self.parallel(actor, branches);
+                Ok(())
+            }
+            Action::Repeat { times, steps } => (0..*times).try_for_each(|_| self.steps(actor, steps)),
+            Action::Sleep(duration) => {
+                actor.sleep(*duration);
+                Ok(())
+            }
+        }
+    }
+
+    /// Creates, loads and resumes a dm device, all levels of it.
+    pub(super) fn create(&self, actor: &dyn Actor, name: &str) -> Result<(), Errno> {
+        let device = self.scenario.devices.iter().find(|device| device.name == name);
+        let Some(DeviceKind::Dm { table, over, levels }) = device.map(|device| &device.kind) else {
+            unreachable!("checked: only dm devices are created");
+        };
+        let mut below = over.clone();
+        for level in 1..=*levels {
+            let level_name = if level == *levels { name.to_owned() } else { format!("{name}.{level}") };
+            let lines: Vec<String> = table.iter().map(|line| on_level(line, below.as_deref())).collect();
+            actor.control(Control::Create(&level_name))?;
+            let loaded = actor.control(Control::Load(&level_name, &lines));
+            if let Err(errno) = loaded.and_then(|_| actor.control(Control::Resume(&level_name))) {
+                // As dmsetup create does: a device that could not be made is not left behind.
+                actor.control(Control::Remove(&level_name))?;
+                return Err(errno);
+            }
+            below = Some(level_name);
+        }
+        Ok(())
+    }
+
+    fn expect(&self, line: u32, what: &str, result: Result<(), Errno>, outcome: Outcome) -> Result<(), Stopped> {
+        let found = match result {
+            Ok(()) => Outcome::Ok,
+            Err(errno) => Outcome::Errno(errno),
+        };
+        if found == outcome {
+            return Ok(());
+        }
+        Err(self.fail(line, format!("{what}: {}, expected {}", in_words(found), in_words(outcome))))
+    }
+
+    fn compare(&self, actor: &dyn Actor, line: u32, operation: Control<'_>, wanted: &[String]) -> Result<(), Stopped> {
+        let what = describe(operation);
+        let found = actor.control(operation).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
+        let wanted: Vec<String> = wanted.iter().map(|line| actor.resolve(line)).collect();
+        if found == wanted {
+            return Ok(());
+        }
+        Err(self.fail(line, format!("{what}: found {found:?}, expected {wanted:?}")))
+    }
+
+    fn submit(&self, actor: &dyn Actor, line: u32, submit: &Submit) -> Result<(), Stopped> {
+        let Extent { device, at, sectors } = &submit.extent;
+        let what = format!("{:?} of {device} {at}+{sectors}", submit.op).to_lowercase();
+        let open = actor.open(device, 1, *sectors).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
+        if submit.op == IoOp::Write {
+            let label = Label::new(self.seed, device, *at, 0);
+            open.with_slot(0, &mut |memory| pattern::fill(memory, label));
+        }
+        open.submit(0, submit.op, *at, *sectors);
+        let (_, error) = open.reap();
+        self.note(|findings| {
+            findings.ios += 1;
+            findings.io_errors += u64::from(error.is_some());
+        });
+        self.expect(line, &what, error.map_or(Ok(()), Err), submit.outcome)
+    }
+
+    fn stamp(&self, actor: &dyn Actor, line: u32, extent: &Extent) -> Result<(), Stopped> {
+        let Extent { device, at, sectors } = extent;
+        self.pieces(actor, line, device, *at, *sectors, IoOp::Write, &mut |memory, done| {
+            pattern::fill(memory, Label::new(self.seed, device, *at + done, 0));
+            Ok(())
+        })
+    }
+
+    /// Reads what was stamped on `extent` back from `on`, where it must begin at sector `from`.
+    fn verify(&self, actor: &dyn Actor, line: u32, extent: &Extent, on: &str, from: Sectors) -> Result<(), Stopped> {
+        let what =
+            if on == extent.device { "read back".to_owned() } else { format!("looked for on {on} from sector {from}") };
+        self.pieces(actor, line, on, from, extent.sectors, IoOp::Read, &mut |memory, done| {
+            let label = Label::new(self.seed, &extent.device, extent.at + done, 0);
+            pattern::check(memory, label, &extent.device).map_err(|error| format!("{error} ({what})"))
+        })
+    }
+
+    /// I/O in pieces of at most [`STAMP_SECTORS`]; `with` sees the memory before a write and after a read.
+    #[allow(clippy::too_many_arguments)] // a range, an operation and what to do with it
+    fn pieces(
+        &self,
+        actor: &dyn Actor,
+        line: u32,
+        device: &str,
+        at: Sectors,
+        sectors: Sectors,
+        op: IoOp,
+        with: &mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>,
+    ) -> Result<(), Stopped> {
+        let slot = sectors.min(STAMP_SECTORS);
+        let open = actor.open(device, 1, slot).map_err(|errno| self.fail(line, format!("{device}: {errno:?}")))?;
+        let mut done = Sectors::ZERO;
+        while done < sectors {
+            let piece = slot.min(sectors - done);
+            let mut result = Ok(());
+            let mut use_it = |memory: &mut [u8]| result = with(&mut memory[..piece.bytes().0 as usize], done);
+            if op == IoOp::Write {
+                open.with_slot(0, &mut use_it);
+            }
+            open.submit(0, op, at + done, piece);
+            if let (_, Some(errno)) = open.reap() {
+                let what = format!("{op:?} of {device} {}+{piece}", at + done).to_lowercase();
+                return Err(self.fail(line, format!("{what}: {errno:?}")));
+            }
+            if op == IoOp::Read {
+                open.with_slot(0, &mut use_it);
+            }
+            if let Err(message) = result {
+                self.note(|findings| findings.corruption.push(format!("line {line}: {message}")));
+                return Err(Stopped);
+            }
+            done += piece;
+        }
+        Ok(())
+    }
+
+    fn parallel(self: &Arc<Self>, actor: &dyn Actor, branches: &[(String, Vec<Step>)]) {
+        let branch = |(name, steps): &(String, Vec<Step>)| {
+            let (script, steps) = (Arc::clone(self), steps.clone());
+            // A flow that stopped has noted why.
+            let body = Box::new(move |actor: &dyn Actor| drop(script.steps(actor, &steps)));
+            Branch { name: name.clone(), body }
+        };
+        actor.fork(branches.iter().map(branch).collect());
+    }
+}
+
+/// `$below`, replaced.
+fn on_level(line: &str, below: Option<&str>) -> String {
+    let word = |word: &str| match (word, below) {
+        ("$below", Some(below)) => format!("${below}"),
+        _ => word.to_owned(),
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn describe(operation: Control<'_>) -> String {
+    match operation {
+        Control::Create(device) => format!("create {device}"),
+        Control::Load(device, _) => format!("table load of {device}"),
+        Control::Suspend { device, .. } => format!("suspend {device}"),
+        Control::Resume(device) => format!("resume {device}"),
+        Control::Remove(device) => format!("remove {device}"),
+        Control::Status(device) => format!("status of {device}"),
+        Control::Table(device) => format!("table of {device}"),
+    }
+}
+
+fn in_words(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "success".to_owned(),
+        Outcome::Errno(errno) => format!("{errno:?}"),
+    }
+}
