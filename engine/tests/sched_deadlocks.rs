@@ -58,7 +58,7 @@ fn check_abba(report: &StuckReport) {
     }
     let text = report.to_string();
     for part in [
-        "deadlock: a cycle of 2 tasks",
+        "deadlock: 2 tasks wait for each other: forwards -> backwards",
         "task forwards waits in mutex_lock for mutex \"lock_b\" (owned, 1 waiting)",
         "task backwards waits in mutex_lock for mutex \"lock_a\" (owned, 1 waiting)",
         "=> held by backwards: owner, taken in",

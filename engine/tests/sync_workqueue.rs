@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use dmlab_engine::sched::{Outcome, Task};
 use dmlab_engine::sync::{Completion, Work, Workqueue, WqFlags};
+use dmlab_units::Nanos;
 
-use support::{crew, deadlock, finishes, hang, on_both};
+use support::{crew, deadlock, finishes, first_failure, hang, on_both, strategies};
 
 /// What has been done, in order.
 type Log = Arc<Mutex<Vec<u32>>>;
@@ -124,28 +125,33 @@ fn an_item_that_is_pending_is_not_queued_twice_and_one_that_runs_can_be_queued_a
 }
 
 #[test]
-fn a_flush_is_not_held_up_by_an_item_that_was_queued_after_it() {
-    finishes(|| {
+fn flush_waits_for_what_was_queued_before_and_not_for_what_comes_later() {
+    let model = || {
         |current: &Task| {
-            let queue = Workqueue::new(
-                current.runtime(),
-                "wq",
-                WqFlags { max_active: 2, mem_reclaim: false, worker_fails: None },
-            );
+            let flags = WqFlags { max_active: 2, mem_reclaim: false, worker_fails: None };
+            let (queue, log) = (Workqueue::new(current.runtime(), "wq", flags), Log::default());
             let flushed = Completion::new(current.runtime(), "flushed");
-            let (theirs, hold) = (queue.clone(), flushed.clone());
-            // The first item queues one that cannot end before the flush has returned.
+            let hold = flushed.clone();
+            // Cannot end before the flush has returned.
             let later = Work::new(move |worker| hold.wait(worker));
+            let (theirs, said) = (queue.clone(), Arc::clone(&log));
             let first = Work::new(move |worker| {
-                worker.sleep(dmlab_units::Nanos::millis(5));
+                // The virtual clock moves only when the flush waits.
+                worker.sleep(Nanos(1));
                 theirs.queue(worker, &later);
+                worker.yield_now();
+                said.lock().unwrap().push(1);
             });
             queue.queue(current, &first);
             queue.flush(current);
+            assert_eq!(seen(&log), [1]);
             flushed.complete(current);
             queue.drain(current);
         }
-    });
+    };
+    for (name, mut strategy) in strategies(1) {
+        assert_eq!(first_failure(&mut *strategy, 100, model), None, "{name}");
+    }
 }
 
 #[test]

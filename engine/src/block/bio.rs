@@ -5,8 +5,9 @@
 //! and its descriptor each hold a share of it. (The kernel keeps both in one struct behind raw pointers: submitting
 //! the remainder of a bio while its head is in flight needs exactly this sharing.)
 //!
-//! Invariants: a completion ends exactly once, when `remaining` reaches 0 (I1: ending it again is a `BUG`); the first
-//! error sticks, a later success never erases it; a pooled bio returns to its set just before its hook runs, as dm's
+//! Invariants: a completion ends exactly once, when `remaining` reaches 0 (I1: ending it again is a `BUG`); a later
+//! success never erases an error. Which of several errors remains is as in the kernel: the first one up a chain
+//! (`bio_chain_endio`), the last one among the pieces that dm ends on the original itself (`dm_io_complete`); a pooled bio returns to its set just before its hook runs, as dm's
 //! `clone_endio` frees the clone before it counts down.
 //! Not here: splitting ([`super::split`]) and allocation from a set ([`super::bio_set`]).
 
@@ -51,10 +52,6 @@ bitflags::bitflags! {
         const FUA = 1;
         /// Flush first.
         const PREFLUSH = 1 << 1;
-        /// Must not be merged: the head of a split.
-        const NOMERGE = 1 << 2;
-        /// Rather fail than wait.
-        const NOWAIT = 1 << 3;
     }
 }
 
@@ -177,6 +174,14 @@ impl Bio {
         done.end(current, status);
     }
 
+    /// Gives it back to its set without telling anyone, as dm's `free_tio` does with a clone that was never submitted.
+    pub(crate) fn free(self, current: &Task) {
+        let pooled = self.done.state.lock_for(current).pooled.take();
+        if let Some(pooled) = pooled {
+            pooled.free(current);
+        }
+    }
+
     /// What reports call it, e.g. `write t 8+8`.
     pub fn describe(&self) -> String {
         format!("{} {} {}+{}", self.op.name(), self.dev.name(), self.sector, self.sectors)
@@ -217,13 +222,15 @@ impl BioDone {
     pub fn end(self: Arc<Self>, current: &Task, status: BlkStatus) {
         let at = std::panic::Location::caller();
         let mut ending = (self, status);
+        let mut up_a_chain = false;
         loop {
             let (done, status) = ending;
             // Only a chained bio has several shares, whose order of ending another task can see.
             if done.state.lock_for(current).chained {
                 current.announce(OpKind::RefPut, done.id, 0, at);
             }
-            let Some((hook, status)) = done.drop_share(current, status) else { return };
+            let Some((hook, status)) = done.drop_share(current, status, up_a_chain) else { return };
+            up_a_chain = true;
             match hook {
                 Hook::None => return,
                 Hook::Chain(parent) => ending = (parent, status),
@@ -233,13 +240,14 @@ impl BioDone {
     }
 
     /// Merges `status` and drops one share; for the last one, frees the bio to its set and gives its hook.
-    fn drop_share(&self, current: &Task, status: BlkStatus) -> Option<(Hook, BlkStatus)> {
+    fn drop_share(&self, current: &Task, status: BlkStatus, first_error_stays: bool) -> Option<(Hook, BlkStatus)> {
         let mut state = self.state.lock_for(current);
         if state.ended {
             drop(state);
             current.bug("bio_endio on a bio that has ended");
         }
-        if state.status.is_ok() {
+        let keeps_error = first_error_stays && !state.status.is_ok();
+        if !status.is_ok() && !keeps_error {
             state.status = status;
         }
         state.remaining -= 1;

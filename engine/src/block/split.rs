@@ -5,7 +5,7 @@
 
 use dmlab_units::Sectors;
 
-use super::bio::{Bio, BioFlags};
+use super::bio::Bio;
 use super::bio_set::BioSet;
 use crate::sched::Task;
 use crate::sync::Gfp;
@@ -20,7 +20,6 @@ pub fn bio_split(current: &Task, bio: &mut Bio, sectors: Sectors, set: &BioSet) 
     }
     let mut head = set.alloc_clone(current, bio, Gfp::NoIo).expect("an allocation that may wait succeeds");
     head.truncate(sectors);
-    head.flags |= BioFlags::NOMERGE;
     bio.advance(sectors);
     head
 }

@@ -103,7 +103,7 @@ pub fn submit_bio_noacct(current: &Task, bio: Bio) {
 
 fn check_end_of_device(current: &Task, bio: &Bio) -> Result<(), BlkStatus> {
     let capacity = bio.dev.capacity();
-    if bio.op == BioOp::Flush || bio.sector.checked_add(bio.sectors).is_some_and(|end| end <= capacity) {
+    if bio.sectors == Sectors::ZERO || bio.sector.checked_add(bio.sectors).is_some_and(|end| end <= capacity) {
         return Ok(());
     }
     let (op, name) = (bio.op.name(), bio.dev.name());

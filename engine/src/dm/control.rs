@@ -4,7 +4,7 @@
 //! held open is not removed. Lock order: the hash lock, then a device's own.
 //! Not here: the wire format, uuids, rename, messages, events, deferred removal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dmlab_units::Sectors;
@@ -69,7 +69,6 @@ pub struct DmControl {
     devices: Arc<DeviceTable>,
     types: &'static [&'static TargetType],
     cells: RwSem<BTreeMap<String, Arc<Cell>>>,
-    next_minor: Word,
     reserved_bio_based_ios: Word,
 }
 
@@ -86,7 +85,6 @@ impl DmControl {
             devices: Arc::clone(devices),
             types,
             cells: RwSem::new(current.runtime(), "_hash_lock", BTreeMap::new()),
-            next_minor: Word::default(),
             reserved_bio_based_ios: Word::new(RESERVED_BIO_BASED_IOS),
         }
     }
@@ -110,8 +108,9 @@ impl DmControl {
         if cells.contains_key(name) {
             return Err(Errno::EBUSY);
         }
-        let minor = self.next_minor.get() as u32;
-        self.next_minor.add(1);
+        // The lowest free one, so that minors are used again after a remove.
+        let used: BTreeSet<u32> = cells.values().map(|cell| cell.dev.id().minor).collect();
+        let minor = (0..).find(|minor| !used.contains(minor)).expect("fewer than 2^32 devices");
         let md = MappedDevice::new(current, &self.core, name);
         let driver = Box::new(DmDriver(Arc::clone(&md)));
         let dev = Device::new(&self.core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
@@ -132,11 +131,20 @@ impl DmControl {
     pub fn load(&self, current: &Task, name: &str, lines: &[String]) -> Result<(), Errno> {
         let cell = self.find(current, name)?;
         let get_device = |path: &str| {
+            if !path.contains(':') {
+                // The engine has no paths: only numbers name devices.
+                return Err(Errno::ENOENT);
+            }
             let device = self.devices.find(current, path).ok_or(Errno::ENXIO)?;
-            if device.id() == cell.dev.id() { Err(Errno::EINVAL) } else { Ok(device) }
+            match (device.id() == cell.dev.id(), self.has_disk(current, &device)) {
+                (true, _) => Err(Errno::EINVAL),
+                (false, true) => Ok(device),
+                (false, false) => Err(Errno::ENXIO),
+            }
         };
         let context = TableContext {
             device: name,
+            dev: &cell.dev.id().to_string(),
             core: &self.core,
             types: self.types,
             reserved_bio_based_ios: self.reserved_bio_based_ios.get(),
@@ -146,7 +154,8 @@ impl DmControl {
         if cell.loaded.get() == 0
             && let Some(complaint) = table.invalid_area()
         {
-            self.core.log(current, format!("device-mapper: table: {name}: {complaint}"));
+            self.core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
+            self.core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
             return Err(Errno::EINVAL);
         }
         cell.loaded.set(1);
@@ -154,23 +163,42 @@ impl DmControl {
         Ok(())
     }
 
+    /// A dm device gets its disk with its first table; before, nobody can open it.
+    fn has_disk(&self, current: &Task, device: &Device) -> bool {
+        let cells = self.cells.read(current);
+        let cell = cells.values().find(|cell| cell.dev.id() == device.id());
+        cell.is_none_or(|cell| cell.loaded.get() != 0)
+    }
+
     /// `DM_DEV_SUSPEND` with the suspend flag.
     ///
     /// # Errors
     /// `ENXIO` when there is no such device.
     pub fn suspend(&self, current: &Task, name: &str, noflush: bool) -> Result<(), Errno> {
-        self.find(current, name)?.md.suspend(current, noflush);
-        Ok(())
+        let cell = self.find(current, name)?;
+        if cell.md.is_suspended() { Ok(()) } else { cell.md.suspend(current, noflush) }
     }
 
     /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one.
     ///
     /// # Errors
-    /// `ENXIO` when there is no such device, `EINVAL` when it has no table to run with.
+    /// `ENXIO` when there is no such device, `EINVAL` when it is suspended and has no table to run with, or the new
+    /// table does not fit.
     pub fn resume(&self, current: &Task, name: &str) -> Result<(), Errno> {
+        let _frame = current.enter("do_resume");
         let cell = self.find(current, name)?;
         let inactive = cell.inactive.lock_for(current).take();
-        cell.md.resume(current, &cell.dev, inactive)
+        if let Some(table) = inactive {
+            if !cell.md.is_suspended()
+                && let Err(errno) = cell.md.suspend(current, false)
+            {
+                // Lost a race with another suspend: the table waits on, unless a newer one has come.
+                cell.inactive.lock_for(current).get_or_insert(table);
+                return Err(errno);
+            }
+            cell.md.swap_table(current, &cell.dev, table)?;
+        }
+        if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) }
     }
 
     /// `DM_DEV_REMOVE`.

@@ -12,6 +12,7 @@ pub enum Errno {
     EINVAL,
     EIO,
     ENODEV,
+    ENOENT,
     ENOMEM,
     ENXIO,
 }
@@ -24,6 +25,7 @@ impl Errno {
             Self::EINVAL => "EINVAL",
             Self::EIO => "EIO",
             Self::ENODEV => "ENODEV",
+            Self::ENOENT => "ENOENT",
             Self::ENOMEM => "ENOMEM",
             Self::ENXIO => "ENXIO",
         }

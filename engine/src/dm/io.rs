@@ -1,7 +1,7 @@
 //! [`DmIo`]: `struct dm_io`: counts the pieces of one original bio and ends it after the last (dm-spec §4.1).
 //!
-//! Invariants: `remaining` counts the clones in flight and the submitter's own hold; the first error of any piece is
-//! the error of the whole (I12); whichever share is dropped last frees the pool element, ends the accounting and ends
+//! Invariants: `remaining` counts the clones in flight and the submitter's own hold; an error of any piece is an
+//! error of the whole, the last one deciding which (I12, `dm_io_set_error`); whichever share is dropped last frees the pool element, ends the accounting and ends
 //! what `completes` names at that moment (a splitter may replace it while it holds its own share; that is why
 //! reassigning `io->bio` after mapping is safe, dm-spec S5).
 //! Not here: push-back during noflush suspend.
@@ -72,7 +72,7 @@ impl DmIo {
         let _frame = current.enter("dec_pending");
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
         let mut state = self.state.lock_for(current);
-        if state.status.is_ok() && self.md.planted() != Planted::DropsError {
+        if !status.is_ok() && self.md.planted() != Planted::DropsError {
             state.status = status;
         }
         state.remaining -= 1;

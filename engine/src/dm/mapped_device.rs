@@ -3,7 +3,8 @@
 //! Lock order: `suspend_lock`, then the SRCU domain of the live table, then the sections.
 //! Invariants: bios are mapped only inside an SRCU read section that saw `block_io` clear; `suspend` sets it, waits for
 //! the readers and then for what is in flight, so that after it nothing is mapped and nothing is under way (I7);
-//! deferred bios keep their order.
+//! bios are deferred and processed first in, first out (a suspend that comes between sends the one in
+//! hand to the end of the queue, as in the kernel).
 //! Not here: noflush push-back (no target here requeues), file system freezing, internal suspend, events.
 
 use std::collections::VecDeque;
@@ -126,7 +127,7 @@ impl MappedDevice {
     pub(super) fn submit(self: &Arc<Self>, current: &Task, bio: Bio) {
         let _frame = current.enter("dm_submit_bio");
         let live = self.live.read_lock(current);
-        if live.block_io && self.planted() != Planted::MapsWhileSuspended {
+        if live.table.is_some() && live.block_io && self.planted() != Planted::MapsWhileSuspended {
             drop(live);
             return self.defer(current, bio);
         }
@@ -160,7 +161,8 @@ impl MappedDevice {
                 return;
             }
             let Some(bio) = self.deferred.with(worker, VecDeque::pop_front) else { return };
-            // Since 5.18 the worker submits like anyone; before, it split right here, without a bio_list.
+            // Since 5.10 the worker submits like anyone; before, it split right here, without a bio_list. The older
+            // splits are modelled as they came: with the older worker.
             match self.variants().split {
                 Split::Trim if self.planted() != Planted::SplitsInWorker => {
                     drop(live);
@@ -171,16 +173,20 @@ impl MappedDevice {
         }
     }
 
-    /// `dm_suspend`, with lockfs left out. Suspending a suspended device succeeds (the ioctl sees to that).
-    pub fn suspend(&self, current: &Task, _noflush: bool) {
+    /// `dm_suspend`, with lockfs left out.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is suspended already (the ioctl looks first, so only the loser of a race sees it).
+    pub fn suspend(&self, current: &Task, _noflush: bool) -> Result<(), Errno> {
         let _frame = current.enter("dm_suspend");
         let mut state = self.suspend_lock.lock(current);
         if state.suspended {
-            return;
+            return Err(Errno::EINVAL);
         }
         let table = self.live.published().table;
         self.live.publish(current, Live { table, block_io: true });
         self.live.synchronize(current);
+        self.wq.flush(current);
         if self.planted() != Planted::SuspendNoWait {
             let _frame = current.enter("dm_wait_for_completion");
             self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| in_flight.count == 0));
@@ -188,6 +194,7 @@ impl MappedDevice {
         self.check_nothing_in_flight(current);
         state.suspended = true;
         self.suspended.set(1);
+        Ok(())
     }
 
     /// I7, the other half: what a suspend returns over is over.
@@ -198,31 +205,40 @@ impl MappedDevice {
         }
     }
 
-    /// `do_resume`: takes `inactive` if there is one, then lets I/O flow.
+    /// `dm_swap_table`: makes `table` the live one of a suspended device.
     ///
     /// # Errors
-    /// `EINVAL` when there is no table at all, or the new one does not fit its devices.
-    pub fn resume(&self, current: &Task, dev: &Device, inactive: Option<Arc<Table>>) -> Result<(), Errno> {
-        let _frame = current.enter("dm_resume");
-        if inactive.is_some() {
-            self.suspend(current, false);
-        }
-        let mut state = self.suspend_lock.lock(current);
-        let mut live = self.live.published();
-        if let Some(table) = inactive {
-            if let Some(complaint) = table.invalid_area() {
-                self.core.log(current, format!("device-mapper: table: {}: {complaint}", self.name));
-                return Err(Errno::EINVAL);
-            }
-            dev.set_capacity(table.size());
-            live.table = Some(table);
-        }
-        if live.table.is_none() {
+    /// `EINVAL` when the device is not suspended, or the table does not fit the devices below; then the old one stays.
+    pub fn swap_table(&self, current: &Task, dev: &Device, table: Arc<Table>) -> Result<(), Errno> {
+        let _frame = current.enter("dm_swap_table");
+        let state = self.suspend_lock.lock(current);
+        if !state.suspended {
             return Err(Errno::EINVAL);
         }
-        self.live.publish(current, Live { block_io: false, ..live });
+        if let Some(complaint) = table.invalid_area() {
+            self.core.log(current, format!("device-mapper: table: {}: {complaint}", dev.id()));
+            return Err(Errno::EINVAL);
+        }
+        dev.set_capacity(table.size());
+        self.live.publish(current, Live { table: Some(table), block_io: true });
+        Ok(())
+    }
+
+    /// `dm_resume`: lets I/O flow again.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is not suspended, or has no table to run with (it stays suspended then).
+    pub fn resume(&self, current: &Task) -> Result<(), Errno> {
+        let _frame = current.enter("dm_resume");
+        let mut state = self.suspend_lock.lock(current);
+        let live = self.live.published();
+        if !state.suspended || live.table.is_none() {
+            return Err(Errno::EINVAL);
+        }
         state.suspended = false;
+        // Before I/O can flow, so that nobody who maps sees the device still marked as suspended.
         self.suspended.set(0);
+        self.live.publish(current, Live { block_io: false, ..live });
         drop(state);
         // dm_queue_flush
         self.wq.queue(current, &self.work);
@@ -232,7 +248,8 @@ impl MappedDevice {
     /// `__dm_destroy`: no table, no I/O. The caller has made sure that nobody holds the device open.
     pub fn destroy(&self, current: &Task) {
         let _frame = current.enter("dm_destroy");
-        self.suspend(current, true);
+        // A device that was suspended already stays so.
+        let _ = self.suspend(current, true);
         self.wq.drain(current);
         self.live.publish(current, Live::default());
         self.live.synchronize(current);

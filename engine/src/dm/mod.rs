@@ -5,7 +5,7 @@
 //! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`control`] (dm-ioctl).
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
-//! (I7); an original bio ends after all its pieces, with the first error of any (I12).
+//! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
 //! Not here: any target type; request-based dm; flush duplication, discards; requeueing of pieces; internal suspend,
 //! deferred removal, messages, events.
 

@@ -118,7 +118,11 @@ fn map_bio(current: &Task, ci: &CloneInfo<'_>, index: usize, target: &TableTarge
     match target.target.map(current, &target.range, clone) {
         Mapped::Remapped(clone) => submit_bio_noacct(current, clone),
         Mapped::Submitted => {}
-        Mapped::Kill(clone) => clone.end(current, BlkStatus::IoErr),
+        // The target's end_io is not for bios that it killed itself.
+        Mapped::Kill(clone) => {
+            clone.free(current);
+            ci.io.dec_pending(current, BlkStatus::IoErr);
+        }
     }
 }
 

@@ -44,8 +44,10 @@ pub struct Table {
 
 /// What loading a table needs to know.
 pub struct TableContext<'a> {
-    /// Name of the device, for pools and the log.
+    /// Name of the device, for pools.
     pub device: &'a str,
+    /// Its `major:minor`, for the log.
+    pub dev: &'a str,
     /// The machine's block layer.
     pub core: &'a Arc<BlockCore>,
     /// Known target types.
@@ -65,22 +67,26 @@ impl Table {
         let _frame = current.enter("table_load");
         let mut targets = Vec::with_capacity(lines.len());
         let refuse = |message: &str| {
-            context.core.log(current, format!("device-mapper: table: {}: {message}", context.device));
+            context.core.log(current, format!("device-mapper: table: {}: {message}", context.dev));
             Errno::EINVAL
         };
         if lines.is_empty() {
-            context.core.log(current, format!("device-mapper: ioctl: {}: no targets specified", context.device));
+            context.core.log(current, "device-mapper: ioctl: populate_table: no targets specified".to_owned());
             return Err(Errno::EINVAL);
         }
         let mut end = Sectors::ZERO;
         for line in lines {
             let words = split_args(line);
-            let target = Self::add_target(current, &words, end, context, &refuse)?;
+            let target = Self::add_target(current, &words, end, context, &refuse).inspect_err(|_| {
+                context.core.log(current, "device-mapper: ioctl: error adding target to table".to_owned());
+            })?;
             end = target.range.begin + target.range.len;
             targets.push(target);
         }
         let wants_end_io = targets.iter().any(|target| target.target.wants_end_io());
-        let table = Self { targets, pools: Pools::new(current, context), wants_end_io };
+        let flushes = targets.iter().map(|target| target.target.num_flush_bios()).max().unwrap_or(0);
+        let pools = Pools::new(current, context, flushes);
+        let table = Self { targets, pools, wants_end_io };
         for (device, _, _) in table.devices() {
             device.open();
         }
@@ -105,18 +111,18 @@ impl Table {
             return Err(refuse("zero-length target"));
         }
         if begin.checked_add(len).is_none_or(|end| end.0 > i64::MAX as u64 / 512) {
-            return Err(refuse("target runs past the largest device"));
+            return Err(refuse("too large device"));
         }
         let Some(kind) = context.types.iter().copied().find(|kind| kind.name == name) else {
             return Err(refuse(&format!("{name}: unknown target type")));
         };
         if begin != end && context.core.variants().planted != Planted::AcceptsGaps {
-            return Err(refuse(&format!("{name}: Gap in table")));
+            return Err(refuse(&format!("{name}: Gap in table (-EINVAL)")));
         }
         let argv = argv.iter().map(String::as_str).collect();
         let mut args = TargetArgs { range, argv, get_device: context.get_device };
         let target = (kind.ctr)(current, &mut args).map_err(|error| {
-            refuse(&format!("{name}: {} ({})", error.message, error.errno));
+            refuse(&format!("{name}: {} (-{})", error.message, error.errno));
             error.errno
         })?;
         Ok(TableTarget { kind, range, target })
@@ -166,7 +172,7 @@ impl Table {
             let size = device.capacity();
             let fits = start.checked_add(len).is_some_and(|end| end <= size);
             (size > Sectors::ZERO && !fits)
-                .then(|| format!("{} too small for target: start={start}, len={len}, dev_size={size}", device.id()))
+                .then(|| format!("{} too small for target: start={start}, len={len}, dev_size={size}", device.name()))
         })
     }
 }
@@ -180,26 +186,28 @@ impl Drop for Table {
 }
 
 impl Pools {
-    fn new(current: &Task, context: &TableContext<'_>) -> Self {
-        let TableContext { device, core, reserved_bio_based_ios: reserve, .. } = context;
-        let set = |name: &str| BioSet::new(current, core, &format!("{device}.{name}"), *reserve, true);
+    /// `dm_table_alloc_md_mempools`: every pool has room for the duplicates of one flush, whatever the parameter says.
+    fn new(current: &Task, context: &TableContext<'_>, flushes: u64) -> Self {
+        let TableContext { device, core, .. } = context;
+        let reserve = context.reserved_bio_based_ios.max(flushes);
+        let set = |name: &str| BioSet::new(current, core, &format!("{device}.{name}"), reserve, true);
         let trims = core.variants().split == Split::Trim;
         Self {
-            io_pool: (!trims).then(|| core.new_pool(current, &format!("{device}.io_pool"), *reserve)),
+            io_pool: (!trims).then(|| core.new_pool(current, &format!("{device}.io_pool"), reserve)),
             bs: set("bs"),
             io_bs: trims.then(|| set("io_bs")),
         }
     }
 }
 
-/// `dm_split_args`: words at white space; a backslash makes the next character ordinary.
+/// `dm_split_args`: words at white space; a backslash makes the next character ordinary, and is one itself at the end.
 fn split_args(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = line.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => word.get_or_insert_default().extend(characters.next()),
+            '\\' => word.get_or_insert_default().push(characters.next().unwrap_or('\\')),
             c if c.is_whitespace() => words.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }
@@ -217,7 +225,7 @@ mod tests {
     #[test]
     fn words_are_split_as_the_kernel_does() {
         assert_eq!(split_args(" 0 16  linear 1:0\t0 "), ["0", "16", "linear", "1:0", "0"]);
-        assert_eq!(split_args(r"a\ b c\\d \"), ["a b", r"c\d", ""]);
+        assert_eq!(split_args(r"a\ b c\\d \"), ["a b", r"c\d", r"\"]);
         assert!(split_args("   ").is_empty());
     }
 

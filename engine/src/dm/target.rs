@@ -94,6 +94,9 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// How many copies of a flush it needs: one per device that may hold written data in a cache.
+    fn num_flush_bios(&self) -> u64;
+
     /// Whether it wants to know how its bios end.
     fn wants_end_io(&self) -> bool {
         false

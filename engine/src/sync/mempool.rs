@@ -6,8 +6,9 @@
 //! Invariants: `in_use` counts the elements out; an element that comes back goes to the longest waiter, else to the
 //! reserve while that is not full, else to the allocator; with direct reclaim `alloc` never fails. Every element out
 //! has a keeper on record: the task that could free it, and where it was taken.
-//! Two differences from the kernel: the freed element is handed to the waiter and cannot be stolen on the way, and a
-//! wait for an allocator that is known never to recover has no five-second timer, so that a stuck run stands still.
+//! Differences from the kernel: a freed element is handed to the longest waiter (the kernel puts it back and wakes all
+//! waiters, newest first, who then race for it), and a wait for an allocator that is known never to recover has no
+//! five-second timer, so that a stuck run stands still.
 //! Not here: the memory itself (elements are tokens; their users own what they put on them).
 
 use std::collections::VecDeque;
@@ -61,8 +62,13 @@ pub struct PoolStats {
 
 /// Operations on a pool.
 pub enum PoolOp {
-    /// Take an element.
-    Alloc(Gfp),
+    /// Take an element; `again` when this is not the first attempt, which asks the allocator once only.
+    Alloc {
+        /// Whether it may wait.
+        gfp: Gfp,
+        /// Whether it has slept already.
+        again: bool,
+    },
     /// Give it back.
     Free(Element),
     /// Change the allocator; everybody who sleeps starts over.
@@ -150,7 +156,7 @@ impl PoolState {
     }
 
     /// Steps 1 to 3 of dm-spec §1.2.
-    fn try_alloc(&mut self, by: Site, gfp: Gfp) -> Option<Element> {
+    fn try_alloc(&mut self, by: Site, gfp: Gfp, again: bool) -> Option<Element> {
         if !self.allocator_fails() {
             return Some(self.take_out(by));
         }
@@ -158,15 +164,16 @@ impl PoolState {
             self.reserve -= 1;
             return Some(self.take_out(by));
         }
-        // The first try was stripped of direct reclaim; once more with the caller's full flags.
-        if gfp == Gfp::NoIo && !self.allocator_fails() {
+        // The first try was stripped of direct reclaim; once more with the caller's full flags. After a sleep the try
+        // was a full one already.
+        if gfp == Gfp::NoIo && !again && !self.allocator_fails() {
             return Some(self.take_out(by));
         }
         None
     }
 
-    fn alloc(&mut self, by: Site, gfp: Gfp) -> Step<PoolGrant> {
-        if let Some(element) = self.try_alloc(by, gfp) {
+    fn alloc(&mut self, by: Site, gfp: Gfp, again: bool) -> Step<PoolGrant> {
+        if let Some(element) = self.try_alloc(by, gfp, again) {
             return Step::Granted(PoolGrant::Element(element));
         }
         if gfp == Gfp::NoWait {
@@ -203,18 +210,18 @@ impl StateMachine for PoolState {
 
     fn announce(op: &PoolOp) -> (OpKind, u64) {
         match op {
-            PoolOp::Alloc(gfp) => (OpKind::MempoolAlloc, u64::from(*gfp == Gfp::NoIo)),
+            PoolOp::Alloc { gfp, .. } => (OpKind::MempoolAlloc, u64::from(*gfp == Gfp::NoIo)),
             PoolOp::Free(_) | PoolOp::SetAllocator(_) => (OpKind::MempoolFree, 0),
         }
     }
 
     fn may_sleep(op: &PoolOp) -> bool {
-        matches!(op, PoolOp::Alloc(Gfp::NoIo))
+        matches!(op, PoolOp::Alloc { gfp: Gfp::NoIo, .. })
     }
 
     fn apply(&mut self, by: Site, op: PoolOp, wakes: &mut Wakes) -> Step<PoolGrant> {
         match op {
-            PoolOp::Alloc(gfp) => return self.alloc(by, gfp),
+            PoolOp::Alloc { gfp, again } => return self.alloc(by, gfp, again),
             PoolOp::Free(element) => self.free(element, wakes),
             PoolOp::SetAllocator(allocator) => {
                 self.allocator = allocator;
@@ -278,11 +285,12 @@ impl Mempool {
     #[inline]
     #[track_caller]
     pub fn alloc(&self, current: &Task, gfp: Gfp) -> Option<Element> {
+        let mut again = false;
         loop {
-            match self.object.perform(current, PoolOp::Alloc(gfp)) {
+            match self.object.perform(current, PoolOp::Alloc { gfp, again }) {
                 PoolGrant::Element(element) => return Some(element),
                 PoolGrant::Null => return None,
-                PoolGrant::Again => {}
+                PoolGrant::Again => again = true,
             }
         }
     }
@@ -367,7 +375,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Do {
-        Alloc(Gfp),
+        Alloc(Gfp, bool),
         Free(usize),
         SetAllocator(Option<Script>),
         TimeOut,
@@ -377,8 +385,9 @@ mod tests {
         let script = (vec(prop::bool::weighted(0.7), 0..6), prop::bool::ANY)
             .prop_map(|(fails, permanent)| Script { fails, permanent });
         prop_oneof![
-            5 => Just(Do::Alloc(Gfp::NoIo)),
-            2 => Just(Do::Alloc(Gfp::NoWait)),
+            4 => Just(Do::Alloc(Gfp::NoIo, false)),
+            1 => Just(Do::Alloc(Gfp::NoIo, true)),
+            2 => Just(Do::Alloc(Gfp::NoWait, false)),
             5 => (0..99_usize).prop_map(Do::Free),
             1 => proptest::option::of(script).prop_map(Do::SetAllocator),
             1 => Just(Do::TimeOut)
@@ -411,11 +420,13 @@ mod tests {
             !fails
         }
 
-        fn alloc(&mut self, gfp: Gfp) -> Alloc {
+        fn alloc(&mut self, gfp: Gfp, again: bool) -> Alloc {
             let without_waiting = self.allocator_gives();
             let from_reserve = !without_waiting && self.reserve > 0;
             self.reserve -= u64::from(from_reserve);
-            let found = without_waiting || from_reserve || (gfp == Gfp::NoIo && self.allocator_gives());
+            // After a sleep, the one try was made with waiting already.
+            let with_waiting = gfp == Gfp::NoIo && !again;
+            let found = without_waiting || from_reserve || (with_waiting && self.allocator_gives());
             self.in_use += u64::from(found);
             let permanent = self.allocator.as_ref().is_some_and(|allocator| allocator.permanent);
             match (found, gfp) {
@@ -445,8 +456,8 @@ mod tests {
                 let (mut wakes, mut woken) = (Wakes::new(), Vec::new());
                 let waits = model.waiters.contains(&task);
                 match op {
-                    Do::Alloc(gfp) if !waits => {
-                        let found = match state.apply(site(task), PoolOp::Alloc(gfp), &mut wakes) {
+                    Do::Alloc(gfp, again) if !waits => {
+                        let found = match state.apply(site(task), PoolOp::Alloc { gfp, again }, &mut wakes) {
                             Step::Granted(PoolGrant::Element(element)) => {
                                 elements.push(element);
                                 Alloc::Element
@@ -458,7 +469,7 @@ mod tests {
                                 Alloc::Sleeps(wait)
                             }
                         };
-                        prop_assert_eq!(found, model.alloc(gfp));
+                        prop_assert_eq!(found, model.alloc(gfp, again));
                     }
                     Do::Free(which) if !elements.is_empty() => {
                         let element = elements.swap_remove(which % elements.len());
@@ -518,7 +529,7 @@ mod tests {
                 wakes.clear();
                 if takes {
                     let had = state.reserve;
-                    match state.apply(site(task), PoolOp::Alloc(Gfp::NoIo), &mut wakes) {
+                    match state.apply(site(task), PoolOp::Alloc { gfp: Gfp::NoIo, again: false }, &mut wakes) {
                         Step::Granted(PoolGrant::Element(element)) => held.push_back(element),
                         Step::Granted(_) => panic!("with direct reclaim an allocation never fails"),
                         Step::Wait(wait) => {
@@ -556,12 +567,13 @@ mod tests {
         let (mut state, mut wakes) = (PoolState::new(1), Wakes::new());
         let failing = Script { fails: vec![true], permanent: false };
         state.apply(site(0), PoolOp::SetAllocator(Some(Arc::new(failing))), &mut wakes);
-        let Step::Granted(PoolGrant::Element(element)) = state.apply(site(1), PoolOp::Alloc(Gfp::NoIo), &mut wakes)
+        let Step::Granted(PoolGrant::Element(element)) =
+            state.apply(site(1), PoolOp::Alloc { gfp: Gfp::NoIo, again: false }, &mut wakes)
         else {
             panic!("the reserve is not empty")
         };
         let wait = Wait::at_most(MEMPOOL_RETRY);
-        assert_eq!(state.apply(site(2), PoolOp::Alloc(Gfp::NoIo), &mut wakes), Step::Wait(wait));
+        assert_eq!(state.apply(site(2), PoolOp::Alloc { gfp: Gfp::NoIo, again: false }, &mut wakes), Step::Wait(wait));
         state.apply(site(1), PoolOp::Free(element), &mut wakes);
         assert_eq!(wakes.to_vec(), [TaskId(2)]);
         assert_eq!(state.time_out(TaskId(2)), None);
@@ -574,19 +586,25 @@ mod tests {
         // The second attempt would succeed.
         let script = Script { fails: vec![true, false], permanent: false };
         state.apply(site(0), PoolOp::SetAllocator(Some(Arc::new(script.clone()))), &mut wakes);
-        assert_eq!(state.apply(site(1), PoolOp::Alloc(Gfp::NoWait), &mut wakes), Step::Granted(PoolGrant::Null));
+        assert_eq!(
+            state.apply(site(1), PoolOp::Alloc { gfp: Gfp::NoWait, again: false }, &mut wakes),
+            Step::Granted(PoolGrant::Null)
+        );
         assert_eq!(state.stats().slab_failures, 1);
         let mut state = PoolState::new(0);
         state.apply(site(0), PoolOp::SetAllocator(Some(Arc::new(script))), &mut wakes);
-        let step = state.apply(site(1), PoolOp::Alloc(Gfp::NoIo), &mut wakes);
+        let step = state.apply(site(1), PoolOp::Alloc { gfp: Gfp::NoIo, again: false }, &mut wakes);
         assert!(matches!(step, Step::Granted(PoolGrant::Element(_))), "direct reclaim found memory");
+        // Attempt 2 of the script fails again: a try after a sleep asks once.
+        let step = state.apply(site(1), PoolOp::Alloc { gfp: Gfp::NoIo, again: true }, &mut wakes);
+        assert_eq!((step, state.stats().slab_failures), (Step::Wait(Wait::at_most(MEMPOOL_RETRY)), 2));
     }
 
     #[test]
     #[should_panic(expected = "an element is freed once")]
     fn freeing_an_element_twice_is_a_panic() {
         let (mut state, mut wakes) = (PoolState::new(1), Wakes::new());
-        state.apply(site(1), PoolOp::Alloc(Gfp::NoIo), &mut wakes);
+        state.apply(site(1), PoolOp::Alloc { gfp: Gfp::NoIo, again: false }, &mut wakes);
         state.apply(site(1), PoolOp::Free(Element(0)), &mut wakes);
         state.apply(site(1), PoolOp::Free(Element(0)), &mut wakes);
     }

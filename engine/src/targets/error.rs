@@ -1,6 +1,7 @@
 //! error 1.7.0: everything fails with -EIO.
 //!
-//! Invariant: no bio reaches a device. Its arguments, if any, are ignored here (the kernel takes limits from them).
+//! Invariant: no bio reaches a device. With exactly two arguments it holds a device, for its limits, as the kernel does
+//! since 6.x; any other number of arguments is ignored.
 
 use std::sync::Arc;
 
@@ -13,11 +14,20 @@ use crate::sched::Task;
 
 pub(super) static TYPE: TargetType = TargetType { name: "error", version: [1, 7, 0], ctr };
 
-struct ErrorTarget;
+struct ErrorTarget {
+    limits_of: Option<(Arc<Device>, Sectors)>,
+}
 
-#[allow(clippy::unnecessary_wraps)] // the signature is every constructor's
-fn ctr(_current: &Task, _args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
-    Ok(Box::new(ErrorTarget))
+/// `[<dev> <start>]`
+fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
+    let limits_of = match args.argv[..] {
+        [dev, start] => {
+            let start = start.parse().map_err(|_| CtrError::invalid("Invalid device sector"))?;
+            Some((args.device(dev, "Device lookup failed")?, start))
+        }
+        _ => None,
+    };
+    Ok(Box::new(ErrorTarget { limits_of }))
 }
 
 impl Target for ErrorTarget {
@@ -26,8 +36,12 @@ impl Target for ErrorTarget {
         Mapped::Kill(bio)
     }
 
-    fn devices(&self, _range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
-        Vec::new()
+    fn num_flush_bios(&self) -> u64 {
+        0
+    }
+
+    fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
+        self.limits_of.iter().map(|(dev, start)| (Arc::clone(dev), *start, range.len)).collect()
     }
 
     fn status(&self) -> String {

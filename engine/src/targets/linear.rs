@@ -39,6 +39,10 @@ impl Target for Linear {
         Mapped::Remapped(bio)
     }
 
+    fn num_flush_bios(&self) -> u64 {
+        1
+    }
+
     fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
         vec![(Arc::clone(&self.dev), self.start, range.len)]
     }

@@ -86,8 +86,14 @@ impl Target for Striped {
 
     fn end_io(&self, _current: &Task, range: &TargetRange, sector: Sectors, status: BlkStatus) {
         if !status.is_ok() && status != BlkStatus::NotSupp {
-            self.stripes[self.locate(range.offset(sector)).0].errors.add(1);
+            // The kernel compares names: every stripe on the failing device counts the error.
+            let failed = self.stripes[self.locate(range.offset(sector)).0].dev.id();
+            self.stripes.iter().filter(|stripe| stripe.dev.id() == failed).for_each(|stripe| stripe.errors.add(1));
         }
+    }
+
+    fn num_flush_bios(&self) -> u64 {
+        self.stripes.len() as u64
     }
 
     fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {

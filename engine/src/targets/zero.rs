@@ -32,6 +32,10 @@ impl Target for Zero {
         Mapped::Submitted
     }
 
+    fn num_flush_bios(&self) -> u64 {
+        0
+    }
+
     fn devices(&self, _range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
         Vec::new()
     }

@@ -85,7 +85,8 @@ impl FromStr for Sectors {
 
     /// A plain decimal number, as in a table line.
     fn from_str(text: &str) -> Result<Self, ParseUnitError> {
-        text.parse().map(Self).map_err(|_| ParseUnitError { found: text.to_owned(), wanted: "a number of sectors" })
+        let digits = if text.bytes().all(|byte| byte.is_ascii_digit()) { text } else { "" };
+        digits.parse().map(Self).map_err(|_| ParseUnitError { found: text.to_owned(), wanted: "a number of sectors" })
     }
 }
 
@@ -104,6 +105,6 @@ mod tests {
     fn text_is_a_plain_number() {
         assert_eq!("65536".parse(), Ok(Sectors(65536)));
         assert!("64k".parse::<Sectors>().is_err());
-        assert!("-1".parse::<Sectors>().is_err());
+        assert!("-1".parse::<Sectors>().is_err() && "+1".parse::<Sectors>().is_err());
     }
 }

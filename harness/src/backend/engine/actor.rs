@@ -119,6 +119,7 @@ fn errno_of_dm(errno: dm::Errno) -> Errno {
         dm::Errno::EINVAL => Errno::EINVAL,
         dm::Errno::EIO => Errno::EIO,
         dm::Errno::ENODEV => Errno::ENODEV,
+        dm::Errno::ENOENT => Errno::ENOENT,
         dm::Errno::ENOMEM => Errno::ENOMEM,
         dm::Errno::ENXIO => Errno::ENXIO,
     }

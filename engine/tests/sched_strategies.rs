@@ -1,0 +1,392 @@
+//! What decides schedules: the same seed takes the same way, a recorded way can be taken again, and each strategy finds
+//! what it is for.
+//!
+//! Not here: exhaustive search and its proofs.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use dmlab_engine::sched::explorer::{
+    Choice, Divergence, Explorer, Fair, Pct, Portfolio, Random, Replay, Strategy, TraceStep, View,
+};
+use dmlab_engine::sched::{OpKind, Outcome, RunResult, Task, TaskId};
+use dmlab_engine::sync::{Completion, Mutex as Lock, RwSem, Semaphore};
+use dmlab_units::Seed;
+
+use support::{LIMITS_STEPS_MAX, crew, deadlock, explore, first_failure, limits};
+
+/// Something of everything that a strategy decides, and sometimes a deadlock.
+fn mixed(current: &Task) {
+    let locks = [Lock::new(current.runtime(), "a", 0), Lock::new(current.runtime(), "b", 0)];
+    crew(current, "user", 4, move |task, n| {
+        for _ in 0..3 {
+            let first = task.choose("which lock", 2) as usize;
+            let mut one = locks[first].lock(task);
+            *one += n;
+            if task.choose("whether to take both", 8) == 0 {
+                *locks[1 - first].lock(task) += 1;
+            }
+            drop(one);
+            task.yield_now();
+        }
+    });
+}
+
+fn makers() -> Vec<(&'static str, fn(u64) -> Box<dyn Strategy>)> {
+    vec![
+        ("random", |seed| Box::new(Random::new(Seed(seed)))),
+        ("pct", |seed| Box::new(Pct::new(Seed(seed), 3))),
+        ("portfolio", |seed| Box::new(Portfolio::new(Seed(seed)))),
+        ("fair", |seed| Box::new(Fair::new(Seed(seed)))),
+    ]
+}
+
+/// Results and choices of `runs` runs one after the other.
+fn campaign(strategy: &mut dyn Strategy, runs: usize) -> Vec<(RunResult, Vec<Choice>)> {
+    let mut explorer = Explorer::new(limits());
+    (0..runs).map(|_| (explorer.run(strategy, mixed), explorer.choices())).collect()
+}
+
+#[test]
+fn the_same_seed_takes_the_same_way_and_another_seed_another() {
+    for (name, make) in makers() {
+        let first = campaign(&mut *make(11), 40);
+        assert_eq!(first, campaign(&mut *make(11), 40), "{name}");
+        assert_ne!(first, campaign(&mut *make(12), 40), "{name}");
+        let ways: BTreeSet<String> = first.iter().map(|(_, choices)| format!("{choices:?}")).collect();
+        assert!(ways.len() > 10, "{name}: {} ways in 40 runs", ways.len());
+    }
+}
+
+#[test]
+fn every_way_of_a_choice_is_taken_and_no_other() {
+    for (name, make) in makers() {
+        let mut strategy = make(1);
+        let mut explorer = Explorer::new(limits());
+        let taken = Arc::new(Mutex::new(BTreeSet::new()));
+        for _ in 0..100 {
+            let taken = Arc::clone(&taken);
+            explorer.run(&mut *strategy, move |current| {
+                taken.lock().unwrap().insert(current.choose("way", 5));
+                assert_eq!(current.choose("no choice", 1), 0);
+            });
+        }
+        assert_eq!(taken.lock().unwrap().iter().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4], "{name}");
+    }
+}
+
+#[test]
+fn on_threads_choices_come_from_the_seed_and_the_task() {
+    let draw = |seed: u64| {
+        let drawn = Arc::new(Mutex::new(vec![Vec::new(); 3]));
+        let theirs = Arc::clone(&drawn);
+        let config = dmlab_engine::sched::threads::Config {
+            seed: Seed(seed),
+            deadline: dmlab_units::Nanos::secs(10),
+            interrupt: Arc::default(),
+        };
+        let result = dmlab_engine::sched::threads::run(&config, move |current| {
+            crew(current, "drawer", 3, move |task, n| {
+                let draws: Vec<u32> = (0..20).map(|_| task.choose("way", 1000)).collect();
+                theirs.lock().unwrap()[n as usize] = draws;
+            });
+        });
+        assert_eq!(result.outcome, Outcome::Finished);
+        drawn.lock().unwrap().clone()
+    };
+    let first = draw(1);
+    assert_eq!(first, draw(1));
+    assert_ne!(first, draw(2));
+    assert_ne!(first[0], first[1], "tasks draw independently");
+}
+
+#[test]
+fn random_reaches_every_order_of_three_tasks() {
+    let mut explorer = Explorer::new(limits());
+    let mut strategy = Random::new(Seed(1));
+    let orders = Arc::new(Mutex::new(BTreeSet::new()));
+    for _ in 0..200 {
+        let orders = Arc::clone(&orders);
+        explorer.run(&mut strategy, move |current| {
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let theirs = Arc::clone(&order);
+            crew(current, "task", 3, move |task, n| {
+                task.yield_now();
+                theirs.lock().unwrap().push(n);
+            });
+            orders.lock().unwrap().insert(order.lock().unwrap().clone());
+        });
+    }
+    assert_eq!(orders.lock().unwrap().len(), 6);
+}
+
+#[test]
+fn fair_passes_nobody_over() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let theirs = Arc::clone(&log);
+    let result = explore(&mut Fair::new(Seed(1)), move |current| {
+        crew(current, "task", 3, move |task, n| {
+            for _ in 0..10 {
+                task.yield_now();
+                theirs.lock().unwrap().push(n);
+            }
+        });
+    });
+    assert_eq!(result.outcome, Outcome::Finished);
+    for turn in log.lock().unwrap().chunks(3) {
+        assert_eq!(turn.iter().copied().collect::<BTreeSet<_>>().len(), 3, "{turn:?}");
+    }
+}
+
+#[test]
+fn pct_lets_a_task_that_polls_give_way() {
+    for seed in 0..50 {
+        let result = explore(&mut Pct::new(Seed(seed), 1), |current| {
+            let flag = Arc::new(Semaphore::new(current.runtime(), "flag", 0));
+            crew(current, "task", 3, move |task, n| {
+                if n == 0 {
+                    task.yield_now();
+                    flag.up(task);
+                    flag.up(task);
+                } else {
+                    while !flag.down_trylock(task) {
+                        task.yield_now();
+                    }
+                }
+            });
+        });
+        assert_eq!(result.outcome, Outcome::Finished, "seed {seed}");
+        assert!(result.steps < 1000, "seed {seed}: {} steps", result.steps);
+    }
+}
+
+/// A traced run of `mixed` that ends in a deadlock, and one that does not.
+fn recordings() -> [(RunResult, Vec<TraceStep>); 2] {
+    let mut explorer = Explorer::tracing(limits());
+    let mut strategy = Random::new(Seed(5));
+    let mut found = [None, None];
+    while found.iter().any(Option::is_none) {
+        let result = explorer.run(&mut strategy, mixed);
+        let kind = usize::from(result.outcome == Outcome::Finished);
+        found[kind].get_or_insert_with(|| (result, explorer.trace().to_vec()));
+    }
+    found.map(Option::unwrap)
+}
+
+fn replay(steps: &[TraceStep]) -> (RunResult, Vec<TraceStep>, Option<Divergence>) {
+    let mut explorer = Explorer::tracing(limits());
+    let mut strategy = Replay::new(steps.to_vec());
+    let result = explorer.run(&mut strategy, mixed);
+    (result, explorer.trace().to_vec(), strategy.divergence())
+}
+
+#[test]
+fn a_replay_ends_in_the_same_outcome_by_the_same_steps() {
+    for (result, trace) in recordings() {
+        assert_eq!(trace.len() as u64, result.steps);
+        assert!(trace.iter().any(|step| step.taken.is_some_and(|way| way > 0)));
+        assert_eq!(replay(&trace), (result, trace, None));
+    }
+}
+
+#[test]
+fn a_replay_can_be_used_again() {
+    let [(result, trace), _] = recordings();
+    let mut explorer = Explorer::tracing(limits());
+    let mut strategy = Replay::new(trace);
+    for _ in 0..3 {
+        assert_eq!(explorer.run(&mut strategy, mixed), result);
+        assert_eq!(strategy.divergence(), None);
+    }
+}
+
+#[test]
+fn a_choice_is_replayed_even_if_it_was_the_only_difference() {
+    let model = |log: Arc<Mutex<Vec<u32>>>| {
+        move |current: &Task| (0..20).for_each(|_| log.lock().unwrap().push(current.choose("way", 1000)))
+    };
+    let mut explorer = Explorer::tracing(limits());
+    let (first, second) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    explorer.run(&mut Random::new(Seed(9)), model(Arc::clone(&first)));
+    let trace = explorer.trace().to_vec();
+    let taken: Vec<u32> = trace.iter().map(|step| step.taken.unwrap()).collect();
+    let takes = explorer.choices().into_iter().filter_map(|choice| match choice {
+        Choice::Take(way) => Some(way),
+        Choice::Run(_) => None,
+    });
+    assert_eq!(takes.collect::<Vec<_>>(), taken);
+    explorer.run(&mut Replay::new(trace), model(Arc::clone(&second)));
+    assert_eq!((&*first.lock().unwrap(), &taken), (&*second.lock().unwrap(), &taken));
+}
+
+#[test]
+fn a_changed_step_is_where_the_replay_diverges() {
+    let (_, trace) = recordings().into_iter().next().unwrap();
+    for at in [0, 1, trace.len() / 2, trace.len() - 1] {
+        let changes: [fn(&mut TraceStep); 3] =
+            [|step| step.op = OpKind::SynchronizeSrcu, |step| step.arg += 17, |step| step.task = TaskId(99)];
+        for change in changes {
+            let mut changed = trace.clone();
+            change(&mut changed[at]);
+            let (_, found, divergence) = replay(&changed);
+            let divergence = divergence.expect("the change is seen");
+            assert_eq!(divergence.step, at as u64);
+            assert_eq!(divergence.expected, Some(changed[at].to_string()));
+            let real = &trace[at];
+            let offered = format!("task {} at {} (argument {})", real.task.0, real.op.name(), real.arg);
+            assert!(divergence.found.contains(&offered), "{offered:?} is not in {:?}", divergence.found);
+            assert_eq!(found[..at], trace[..at], "up to there it was a replay");
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_is_too_short_or_too_long_is_a_divergence() {
+    let [_, (_, trace)] = recordings();
+    let (_, _, divergence) = replay(&trace[..trace.len() - 1]);
+    let divergence = divergence.expect("a step too few");
+    assert_eq!((divergence.step, divergence.expected), (trace.len() as u64 - 1, None));
+
+    let more: Vec<TraceStep> = trace.iter().chain(trace.last()).cloned().collect();
+    let (_, _, divergence) = replay(&more);
+    let expected = trace.last().map(ToString::to_string);
+    let found = "the end of the run".to_owned();
+    assert_eq!(divergence, Some(Divergence { step: trace.len() as u64, expected, found }));
+}
+
+#[test]
+fn a_trace_reads_like_what_happened() {
+    let mut explorer = Explorer::tracing(limits());
+    explorer.run(&mut Fair::new(Seed(1)), |current| {
+        let _named_first = Completion::new(current.runtime(), "unused");
+        let lock = Lock::new(current.runtime(), "s->lock", ());
+        drop(lock.lock(current));
+        current.sleep(dmlab_units::Nanos(30));
+        current.choose("way", 1);
+    });
+    let told: Vec<String> = explorer.trace().iter().map(ToString::to_string).collect();
+    let expected =
+        ["main: mutex_lock s->lock", "main: mutex_unlock s->lock", "main: schedule_timeout 30", "main: choose 1 -> 0"];
+    assert_eq!(told, expected);
+}
+
+/// The throttle of copy-on-write: writers take a unit of `cow_count` for each copy, kcopyd gives it back when the copy is
+/// done, under `s->lock`. A constructor that wants the lock for writing shuts kcopyd out while writers sleep inside.
+#[derive(Clone, Copy)]
+struct Throttle {
+    units: u64,
+    writers: u32,
+    writes: u32,
+    /// The unit is taken before the lock and not under it.
+    fixed: bool,
+}
+
+impl Throttle {
+    fn model(self) -> impl FnOnce(&Task) + Send + 'static {
+        move |current| {
+            let lock = Arc::new(RwSem::new(current.runtime(), "s->lock", ()));
+            let cow_count = Arc::new(Semaphore::new(current.runtime(), "cow_count", self.units));
+            let jobs = Arc::new(Semaphore::new(current.runtime(), "jobs", 0));
+            let (theirs, units, work) = (Arc::clone(&lock), Arc::clone(&cow_count), Arc::clone(&jobs));
+            let kcopyd = current.spawn("kcopyd", move |task| {
+                for _ in 0..self.writers * self.writes {
+                    work.down(task);
+                    let _guard = theirs.read(task);
+                    units.up(task);
+                }
+            });
+            for n in 0..self.writers {
+                let (lock, cow_count, jobs) = (Arc::clone(&lock), Arc::clone(&cow_count), Arc::clone(&jobs));
+                current.spawn(&format!("writer.{n}"), move |task| {
+                    let _frame = task.enter("snapshot_map");
+                    for _ in 0..self.writes {
+                        if self.fixed {
+                            cow_count.down(task);
+                        }
+                        let _guard = lock.read(task);
+                        if !self.fixed {
+                            cow_count.down(task);
+                        }
+                        cow_count.hand_over(task, kcopyd);
+                        jobs.up(task);
+                    }
+                });
+            }
+            current.spawn("snapshot_ctr", move |task| drop(lock.write(task)));
+        }
+    }
+}
+
+const COW: Throttle = Throttle { units: 4, writers: 2, writes: 4, fixed: false };
+
+#[test]
+fn pct_finds_the_starved_helper_with_every_seed() {
+    for seed in 0..5 {
+        let (schedules, outcome) =
+            first_failure(&mut Pct::new(Seed(seed), 3), 2000, || COW.model()).expect("pct finds it");
+        assert!(schedules < 2000);
+        let report = deadlock(outcome);
+        for name in ["kcopyd", "snapshot_ctr", "s->lock", "cow_count"] {
+            assert!(report.cycle_names().contains(name), "{name} is not in\n{report}");
+        }
+        let (schedules, _) =
+            first_failure(&mut Portfolio::new(Seed(seed)), 2000, || COW.model()).expect("the portfolio finds it");
+        assert!(schedules < 2000);
+    }
+}
+
+#[test]
+fn random_does_not_find_the_starved_helper_in_as_many_schedules_as_pct() {
+    // With six units the helper must be starved for longer.
+    let hard = Throttle { units: 6, ..COW };
+    for seed in 0..5 {
+        let found = first_failure(&mut Pct::new(Seed(seed), 3), 2000, || hard.model());
+        assert!(found.is_some_and(|(schedules, _)| schedules < 2000));
+        assert_eq!(first_failure(&mut Random::new(Seed(seed)), 2000, || hard.model()), None);
+    }
+}
+
+#[test]
+fn the_fixed_throttle_is_clean() {
+    let fixed = Throttle { fixed: true, ..COW };
+    assert_eq!(first_failure(&mut Pct::new(Seed(1), 3), 5000, || fixed.model()), None);
+    assert_eq!(first_failure(&mut Random::new(Seed(1)), 5000, || fixed.model()), None);
+}
+
+/// Asks its view everything that it may be asked.
+struct Looks(Random);
+
+impl Strategy for Looks {
+    fn pick(&mut self, view: &View<'_>) -> TaskId {
+        assert!(!view.ready().is_empty());
+        assert!(view.step < LIMITS_STEPS_MAX);
+        assert_eq!(view.last.is_none(), view.step == 0);
+        for task in view.ready().iter() {
+            let op = view.op(task);
+            // What a guard gives back when it is dropped has no place in the source of its user.
+            let of_a_guard = op.kind == OpKind::MutexUnlock;
+            assert!(of_a_guard || op.at.file().starts_with("engine/tests/"), "{op:?} at {}", op.at);
+            assert_eq!(op.kind == OpKind::Yield, op.object.0 == 0);
+        }
+        self.0.pick(view)
+    }
+
+    fn choose(&mut self, task: TaskId, options: u32) -> u32 {
+        self.0.choose(task, options)
+    }
+}
+
+#[test]
+fn a_strategy_sees_every_announced_operation_with_its_object_and_place() {
+    let result = explore(&mut Looks(Random::new(Seed(1))), |current| {
+        let lock = Lock::new(current.runtime(), "lock", ());
+        crew(current, "user", 3, move |task, _| {
+            let guard = lock.lock(task);
+            task.yield_now();
+            drop(guard);
+        });
+    });
+    assert_eq!(result.outcome, Outcome::Finished, "{}", support::tell(&result.outcome));
+}
