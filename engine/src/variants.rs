@@ -165,9 +165,9 @@ axis! {
         /// I/O is mapped while the device is suspended.
         MapsWhileSuspended "maps-while-suspended" "none" "-" "a suspended device maps bios instead of deferring them",
         /// Sleeps under a spinlock.
-        SleepsAtomic "sleeps-atomic" "none" "-" "dm allocates its clone, waiting, under md->deferred_lock",
+        SleepsAtomic "sleeps-atomic" "none" "-" "dm allocates, waiting, inside a spinlock section",
         /// A write is lost in the ramdisk.
-        LosesWrites "loses-writes" "none" "-" "the ramdisk ignores every seventh write",
+        LosesWrites "loses-writes" "none" "-" "the ramdisk ignores every second write",
         /// Ignores the order of the lists in `sorted`.
         UnsortedLists "unsorted-lists" "none" "-" "sorted puts the remainder of the same device before lower devices",
         /// The workqueue path splits as if it were under generic_make_request.

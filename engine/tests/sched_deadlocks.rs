@@ -15,7 +15,7 @@ use dmlab_engine::sync::rwsem::{RwOp, RwState};
 use dmlab_engine::sync::{Completion, Mutex, Semaphore, SpinLock, WaitQueue};
 use dmlab_units::{Nanos, Seed};
 
-use support::{deadlock, finishes, first_failure, hang, limits, on_both, on_threads};
+use support::{Model, deadlock, finishes, first_failure, hang, limits, on_both, on_threads};
 
 /// Two mutexes taken in both orders. `met` makes sure that each task has its first before either asks for its second.
 fn abba(met: bool) -> impl FnOnce(&Task) + Send + 'static {
@@ -226,7 +226,7 @@ fn a_completion_whose_completer_is_known_takes_part_in_a_cycle() {
 
 #[test]
 fn waits_without_a_holder_are_a_hang_and_not_a_deadlock() {
-    let waits: Vec<(&str, fn(&Task))> = vec![
+    let waits: Vec<(&str, Model)> = vec![
         ("wait_for_completion", |task| Completion::new(task.runtime(), "nothing").wait(task)),
         ("schedule", |task| WaitQueue::new(task.runtime(), "nothing").wait_event(task, || false)),
         ("down", |task| Semaphore::new(task.runtime(), "nothing", 0).down(task)),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dmlab_engine::sched::explorer::{Explorer, Limits, Random};
 use dmlab_engine::sched::{Outcome, RunResult, Task, threads};
-use dmlab_engine::sync::{Completion, Mutex, SpinSection};
+use dmlab_engine::sync::{Completion, Mutex, Semaphore, SpinSection};
 use dmlab_units::{Nanos, Seed};
 
 use support::{Flag, crash, crew, explore_once, limits, on_both, on_threads};
@@ -40,24 +40,44 @@ fn a_run_goes_on_until_the_last_task_has_ended_even_if_the_first_is_gone() {
     assert_eq!(ended.load(Ordering::SeqCst), 6);
 }
 
-#[test]
-fn a_task_that_never_ends_meets_the_step_limit() {
-    let mut explorer = Explorer::new(Limits { steps_max: 1000, interrupt: Arc::default() });
-    let RunResult { outcome, steps, .. } = explorer.run(&mut Random::new(Seed(1)), |current| {
-        crew(current, "spinner", 2, |task, _| {
+/// What a run of at most `steps_max` steps comes to when two tasks go round for ever.
+fn for_ever(steps_max: u64, round: fn(&Task, &Semaphore)) -> RunResult {
+    let mut explorer = Explorer::new(Limits { steps_max, interrupt: Arc::default() });
+    explorer.run(&mut Random::new(Seed(1)), move |current| {
+        let units = Semaphore::new(current.runtime(), "units", 0);
+        crew(current, "spinner", 2, move |task, _| {
             loop {
-                task.yield_now();
+                round(task, &units);
             }
         });
+    })
+}
+
+#[test]
+fn tasks_that_never_end_meet_the_step_limit() {
+    let RunResult { outcome, steps, .. } = for_ever(1000, |task, units| {
+        units.up(task);
+        task.yield_now();
     });
     assert_eq!((outcome, steps), (Outcome::StepLimit { steps: 1000 }, 1000));
+}
+
+#[test]
+fn tasks_that_do_nothing_but_give_way_and_sleep_are_a_livelock() {
+    for round in [|task: &Task, _: &Semaphore| task.yield_now(), |task: &Task, _: &Semaphore| task.sleep(Nanos(1))] {
+        let RunResult { outcome, steps, .. } = for_ever(1000, round);
+        assert_eq!((outcome, steps), (Outcome::Livelock { steps: 1000 }, 1000));
+    }
 }
 
 #[test]
 fn a_run_that_takes_exactly_the_limit_finishes() {
     for (steps_max, expected) in [(10, Outcome::Finished), (9, Outcome::StepLimit { steps: 9 })] {
         let mut explorer = Explorer::new(Limits { steps_max, interrupt: Arc::default() });
-        let result = explorer.run(&mut Random::new(Seed(1)), |current| (0..10).for_each(|_| current.yield_now()));
+        let result = explorer.run(&mut Random::new(Seed(1)), |current| {
+            let units = Semaphore::new(current.runtime(), "units", 0);
+            (0..10).for_each(|_| units.up(current));
+        });
         assert_eq!(result.outcome, expected);
     }
 }

@@ -51,9 +51,9 @@ fn submit_and_wait(
     sectors: u64,
 ) -> BlkStatus {
     let dev = machine.dm().device(current, name).unwrap();
-    let bio = Bio::new(current, op, dev, Sectors(at), Sectors(sectors), Some(BioVec::new(Arc::clone(buffer))));
     let waiter = Arc::new(Waiter(Completion::new(current.runtime(), "io"), std::sync::Mutex::default()));
-    bio.on_end(current, Arc::clone(&waiter) as Arc<_>, 0);
+    let (data, hook) = (BioVec::new(Arc::clone(buffer)), Arc::clone(&waiter) as Arc<_>);
+    let bio = Bio::new(current, op, dev, (Sectors(at), Sectors(sectors)), Some(data), (hook, 0));
     submit_bio(current, bio);
     waiter.0.wait(current);
     *waiter.1.lock().unwrap()

@@ -13,7 +13,7 @@ use dmlab_engine::sync::{Completion, Gfp, Mempool, Mutex, RwSem, Semaphore, Spin
 use dmlab_engine::sync::{Workqueue, WqFlags};
 use dmlab_units::Nanos;
 
-use support::{Fails, crash, crew, finishes, first_failure, on_both, strategies};
+use support::{Fails, Model, crash, crew, finishes, first_failure, on_both, strategies};
 
 const TASKS: u32 = 3;
 const LOOPS: u64 = 4;
@@ -133,7 +133,7 @@ fn a_section_that_lets_another_task_in_is_found() {
 }
 
 /// What may sleep, each as a function that does it.
-fn sleepers() -> Vec<(&'static str, fn(&Task))> {
+fn sleepers() -> Vec<(&'static str, Model)> {
     vec![
         ("mutex_lock", |task| drop(Mutex::new(task.runtime(), "m", ()).lock(task))),
         ("down_read", |task| drop(RwSem::new(task.runtime(), "rw", ()).read(task))),
@@ -143,7 +143,7 @@ fn sleepers() -> Vec<(&'static str, fn(&Task))> {
         ("synchronize_srcu", |task| Srcu::new(task.runtime(), "srcu", ()).synchronize(task)),
         ("flush_workqueue", |task| Workqueue::new(task.runtime(), "wq", WqFlags::RECLAIM).flush(task)),
         ("drain_workqueue", |task| Workqueue::new(task.runtime(), "wq", WqFlags::RECLAIM).drain(task)),
-        ("mempool_alloc", |task| drop(Mempool::new(task.runtime(), "pool", 1).alloc(task, Gfp::NoIo))),
+        ("mempool_alloc", |task| assert!(Mempool::new(task.runtime(), "pool", 1).alloc(task, Gfp::NoIo).is_some())),
         ("wait_for_completion", |task| {
             let done = Completion::new(task.runtime(), "done");
             done.complete(task);

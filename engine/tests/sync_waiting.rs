@@ -242,7 +242,7 @@ fn tables(current: &Task, synchronizes: bool) {
                 assert!(!freed[*table].load(Ordering::SeqCst), "a freed table is read");
                 task.yield_now();
                 // A nested read may see a newer table, and does not shorten the outer one.
-                assert!(*srcu.read_lock(task) >= *table);
+                assert!(srcu.read_with(task, |newer| newer >= *table));
                 task.yield_now();
                 assert!(!freed[*table].load(Ordering::SeqCst), "a table was freed while it was read");
             }

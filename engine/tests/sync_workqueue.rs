@@ -51,27 +51,36 @@ fn an_ordered_queue_runs_one_by_one_in_the_order_of_queueing() {
     });
 }
 
+/// Six items, of which no more than `max_active` may be inside at once.
+fn crowd(max_active: u32, worker_fails: fn(u64) -> bool) -> impl FnOnce(&Task) + Send + 'static {
+    move |current| {
+        let flags = WqFlags { max_active, mem_reclaim: true, worker_fails: Some(Arc::new(worker_fails)) };
+        let queue = Workqueue::new(current.runtime(), "wq", flags);
+        let (inside, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        for _ in 0..6 {
+            let (inside, done) = (Arc::clone(&inside), Arc::clone(&done));
+            let work = Work::new(move |worker| {
+                assert!(inside.fetch_add(1, Ordering::SeqCst) < u64::from(max_active), "too many items run");
+                worker.yield_now();
+                inside.fetch_sub(1, Ordering::SeqCst);
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+            queue.queue(current, &work);
+        }
+        queue.drain(current);
+        assert_eq!(done.load(Ordering::SeqCst), 6);
+    }
+}
+
 #[test]
 fn no_more_than_max_active_items_run_at_once() {
-    finishes(|| {
-        |current: &Task| {
-            let flags = WqFlags { max_active: 2, mem_reclaim: true, worker_fails: None };
-            let queue = Workqueue::new(current.runtime(), "wq", flags);
-            let (inside, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-            for _ in 0..6 {
-                let (inside, done) = (Arc::clone(&inside), Arc::clone(&done));
-                let work = Work::new(move |worker| {
-                    assert!(inside.fetch_add(1, Ordering::SeqCst) < 2, "too many items run");
-                    worker.yield_now();
-                    inside.fetch_sub(1, Ordering::SeqCst);
-                    done.fetch_add(1, Ordering::SeqCst);
-                });
-                queue.queue(current, &work);
-            }
-            queue.drain(current);
-            assert_eq!(done.load(Ordering::SeqCst), 6);
-        }
-    });
+    finishes(|| crowd(2, |_| false));
+}
+
+#[test]
+fn the_rescuer_counts_towards_max_active() {
+    // The first worker cannot be started, so there is a rescuer; the second can, so there are two threads for one place.
+    finishes(|| crowd(1, |n| n == 0));
 }
 
 #[test]

@@ -57,10 +57,9 @@ fn schedules(criterion: &mut Criterion) {
         let wishes = Wishes { overrides: vec![("split".to_owned(), split.to_owned())], ..Wishes::default() };
         let plans = Plan::of(&document, &wishes).expect("the catalogue is valid");
         let plan = plans.iter().rfind(|plan| plan.run_on == RunOn::Explorer).expect("it runs on the explorer");
-        group.bench_function(format!("{scenario}, {split}, random"), |bencher| {
+        group.bench_function(format!("{scenario}, {split}, portfolio"), |bencher| {
             let mut stage = ExplorerStage::new(plan, &limits.interrupt);
-            let mut strategy = Random::new(Seed(1));
-            bencher.iter(|| assert_eq!(stage.perform(&mut strategy).0.outcome, Outcome::Finished));
+            bencher.iter(|| assert_eq!(stage.perform().0.outcome, Outcome::Finished));
         });
     }
     group.finish();

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use dmlab_engine::sched::explorer::{Portfolio, TraceStep};
 use dmlab_engine::sched::{Outcome, RunResult};
 use dmlab_results::{CellRecord, Exploration, Number, PoolRecord, Verdict};
 
-use crate::backend::engine::{ExplorerStage, Performance, perform_on_threads, perform_virtually, same_end};
+use crate::backend::engine::{ExplorerStage, Performance, TraceStep, perform_on_threads, perform_virtually, same_end};
 use crate::judge::{Judgement, judge, mismatches, verdict_of};
 use crate::plan::{Plan, RunOn};
+use crate::script::LoadFinding;
 
 /// Every n-th explored schedule is performed twice, to see whether it is deterministic.
 pub const DOUBLE_RUN_EVERY: u64 = 1000;
@@ -36,6 +36,9 @@ pub struct CellRun {
 
 /// Runs `plan`.
 pub fn run(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
+    if let Some(reason) = plan.skip {
+        return skipped(plan, reason);
+    }
     let started = Instant::now();
     let mut run = match plan.run_on {
         RunOn::Explorer => explore(plan, interrupt),
@@ -51,6 +54,14 @@ pub fn run(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
     run
 }
 
+/// A cell that this run leaves out, and says so.
+fn skipped(plan: &Plan, reason: &str) -> CellRun {
+    let judgement = Judgement { verdict: Verdict::Skip, report: Some(reason.to_owned()), stuck: None };
+    let mut record = record(plan, &judgement, &Performance::default(), &Peaks::default());
+    (record.ok, record.mismatches) = (true, Vec::new());
+    CellRun { record, judgement, schedule: None }
+}
+
 fn once(plan: &Plan, (result, performance): (RunResult, Performance)) -> CellRun {
     let judgement = judge(&result.outcome, &performance);
     let mut peaks = Peaks::default();
@@ -64,10 +75,9 @@ fn once(plan: &Plan, (result, performance): (RunResult, Performance)) -> CellRun
 
 fn explore(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
     let mut stage = ExplorerStage::new(plan, interrupt);
-    let mut strategy = Portfolio::new(stage.strategy_seed());
     let (mut peaks, mut tally) = (Peaks::default(), Tally::default());
     loop {
-        let (result, performance) = stage.perform(&mut strategy);
+        let (result, performance) = stage.perform();
         let judgement = judge(&result.outcome, &performance);
         peaks.take_in(&performance);
         tally.take_in(&result, &judgement);
@@ -97,7 +107,7 @@ fn tells(plan: &Plan, judgement: &Judgement, performance: &Performance) -> bool 
     }
     // Where a failure is expected, a schedule that passes only says: not yet.
     let expects_pass = verdict_of(plan.expected_verdict()) == Verdict::Pass;
-    expects_pass && !mismatches(&plan.scenario.expect, plan.run_on.stands_for(), judgement, performance).is_empty()
+    expects_pass && !mismatches(plan, judgement, performance).is_empty()
 }
 
 fn not_deterministic(
@@ -185,7 +195,7 @@ impl Tally {
 }
 
 fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: &Peaks) -> CellRecord {
-    let mismatches = mismatches(&plan.scenario.expect, plan.run_on.stands_for(), judgement, performance);
+    let mismatches = mismatches(plan, judgement, performance);
     let findings = &performance.findings;
     let mut counters = performance.counters.clone();
     counters.insert("ios".to_owned(), findings.ios);
@@ -206,7 +216,11 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         wall_ns: None,
         virtual_ns: None,
         exploration: None,
-        loads: findings.loads.iter().map(crate::script::LoadFinding::to_record).collect(),
+        // Explored schedules have no speed: their clock moves only when everybody sleeps.
+        loads: match plan.run_on {
+            RunOn::Explorer => Vec::new(),
+            RunOn::Threads | RunOn::Virtual => findings.loads.iter().map(LoadFinding::to_record).collect(),
+        },
         pools: peaks.records(),
         counters,
         entry_order: performance.entry_order.clone(),

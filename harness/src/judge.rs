@@ -11,9 +11,10 @@
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::waits::StuckReport;
 use dmlab_results::Verdict;
-use dmlab_scenarios::{self as scenarios, Bound, Expectation, Relation, Runtime};
+use dmlab_scenarios::{self as scenarios, Bound, Expectation, Relation};
 
 use crate::backend::engine::Performance;
+use crate::plan::Plan;
 
 /// What a run came to.
 pub struct Judgement {
@@ -38,6 +39,10 @@ pub fn judge(outcome: &Outcome, performance: &Performance) -> Judgement {
         Outcome::Crash(bug) => plain(Verdict::Crash, bug.to_string()),
         Outcome::Deadlock(report) => stuck(Verdict::Deadlock, report),
         Outcome::Hang(report) => stuck(Verdict::Hang, report),
+        Outcome::Livelock { steps } => plain(
+            Verdict::Livelock,
+            format!("{steps} operations, the second half of them nothing but waiting in loops"),
+        ),
         Outcome::StepLimit { steps } => plain(Verdict::StepLimit, format!("no end after {steps} operations")),
         Outcome::Interrupted => plain(Verdict::Skip, "interrupted".to_owned()),
         Outcome::Finished => finished(performance),
@@ -73,15 +78,17 @@ pub const fn verdict_of(expected: scenarios::Verdict) -> Verdict {
     }
 }
 
-/// Which of `expectations` a run on `runtime` does not meet, a sentence each.
-pub fn mismatches(
-    expectations: &[Expectation],
-    runtime: Runtime,
-    judgement: &Judgement,
-    performance: &Performance,
-) -> Vec<String> {
+/// Which of its scenario's expectations a run of `plan` does not meet, a sentence each. Where none of them speaks of the
+/// verdict on this runtime, a pass is expected all the same.
+pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance) -> Vec<String> {
     let mut mismatches = Vec::new();
-    for expectation in expectations.iter().filter(|expectation| expectation.on.is_none_or(|on| on == runtime)) {
+    let runtime = plan.run_on.stands_for();
+    let here = || plan.scenario.expect.iter().filter(|expectation| expectation.on.is_none_or(|on| on == runtime));
+    let expected = verdict_of(plan.expected_verdict());
+    if here().all(|expectation| expectation.verdict.is_none()) && judgement.verdict != expected {
+        mismatches.push(format!("verdict {}, expected {expected}", judgement.verdict));
+    }
+    for expectation in here() {
         let mut complain = |what: String| mismatches.push(format!("line {}: {what}", expectation.line));
         if let Some(wanted) = expectation.verdict.map(verdict_of)
             && wanted != judgement.verdict

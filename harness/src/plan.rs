@@ -95,6 +95,8 @@ pub struct Plan {
     pub seed: Seed,
     /// How many schedules the explorer tries.
     pub schedules: u64,
+    /// Why it is not run at all, if so.
+    pub skip: Option<&'static str>,
 }
 
 impl Plan {
@@ -110,7 +112,9 @@ impl Plan {
             let scenario = Arc::new(document.scenario(&cell)?);
             let variants = engine_variants(document, &cell)?;
             for runtime in &scenario.runs {
-                let Some(run_on) = run_on(*runtime, wishes.clock) else { continue };
+                let run_on = run_on(*runtime, wishes.clock);
+                let skip = (run_on == RunOn::Explorer && wishes.clock == Clock::Wall)
+                    .then_some("explored schedules have no wall clock");
                 let name = format!("{} {cell} {}", scenario.id, run_on.name());
                 plans.push(Self {
                     document: Arc::clone(document),
@@ -120,6 +124,7 @@ impl Plan {
                     seed: wishes.seed.derive(&name),
                     schedules: wishes.schedules.unwrap_or(scenario.schedules),
                     scenario: Arc::clone(&scenario),
+                    skip,
                 });
             }
         }
@@ -162,12 +167,11 @@ impl Plan {
     }
 }
 
-const fn run_on(runtime: Runtime, clock: Clock) -> Option<RunOn> {
+const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
     match (runtime, clock) {
-        (Runtime::Explorer, Clock::Wall) => None,
-        (Runtime::Explorer, _) => Some(RunOn::Explorer),
-        (Runtime::Threads, Clock::Virtual) => Some(RunOn::Virtual),
-        (Runtime::Threads, _) => Some(RunOn::Threads),
+        (Runtime::Explorer, _) => RunOn::Explorer,
+        (Runtime::Threads, Clock::Virtual) => RunOn::Virtual,
+        (Runtime::Threads, _) => RunOn::Threads,
     }
 }
 

@@ -9,13 +9,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dmlab_engine::sched::explorer::TraceStep;
 use dmlab_engine::sched::{OpKind, TaskId};
 use dmlab_scenarios::{Cell, Document};
 use dmlab_units::Seed;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::engine::ExplorerStage;
+use crate::backend::engine::{ExplorerStage, TraceStep};
 use crate::judge::{Judgement, judge};
 use crate::plan::{Plan, Wishes};
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::bio::{Bio, BioDone, EndIo};
+use super::bio::{Bio, Completion, EndIo, bio_endio};
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, MD_MAJOR};
 use super::status::BlkStatus;
@@ -34,10 +34,9 @@ impl Driver for Barrier {
             let _frame = current.enter("wait_barrier");
             self.turn.down(current);
         }
-        let mut child = Bio::clone_from(current, &bio, None);
-        child.dev = Arc::clone(&self.below);
         let end = EndBarrier { turn: Arc::clone(&self.turn), parent: Arc::clone(bio.done()) };
-        child.on_end(current, Arc::new(end), 0);
+        let mut child = bio.clone_of(current, None, Some((Arc::new(end), 0)));
+        child.set_dev(Arc::clone(&self.below));
         submit_bio_noacct(current, child);
     }
 
@@ -48,12 +47,12 @@ impl Driver for Barrier {
 
 struct EndBarrier {
     turn: Arc<Semaphore>,
-    parent: Arc<BioDone>,
+    parent: Arc<dyn Completion>,
 }
 
 impl EndIo for EndBarrier {
     fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, _cookie: u64) {
         self.turn.up(current);
-        Arc::clone(&self.parent).end(current, status);
+        bio_endio(current, Arc::clone(&self.parent), status);
     }
 }

@@ -1,16 +1,19 @@
 //! [`Bio`]: the unit of I/O, in two halves.
 //!
 //! The *descriptor* ([`Bio`]) says what is still to be done and where; it is owned by whoever works on it and moved
-//! from list to list. The *completion* ([`BioDone`]) says who is told in the end; children that were chained to the bio
-//! and its descriptor each hold a share of it. (The kernel keeps both in one struct behind raw pointers: submitting
-//! the remainder of a bio while its head is in flight needs exactly this sharing.)
+//! from list to list. The *completion* ([`Completion`]) says who is told in the end; children that were chained to the
+//! bio and its descriptor each hold a share of it. (The kernel keeps both in one struct behind raw pointers: submitting
+//! the remainder of a bio while its head is in flight needs exactly this sharing.) Most bios end in a [`BioDone`]; a
+//! driver whose clone is part of a larger structure, as dm's first clone is part of `dm_io`, makes that structure the
+//! completion.
 //!
-//! Invariants: a completion ends exactly once, when `remaining` reaches 0 (I1: ending it again is a `BUG`); a later
+//! Invariants: a completion ends exactly once, when its last share is dropped (I1: ending it again is a `BUG`); a later
 //! success never erases an error. Which of several errors remains is as in the kernel: the first one up a chain
-//! (`bio_chain_endio`), the last one among the pieces that dm ends on the original itself (`dm_io_complete`); a pooled bio returns to its set just before its hook runs, as dm's
-//! `clone_endio` frees the clone before it counts down.
+//! (`bio_chain_endio`), the last one among those that are ended on the bio itself; a pooled bio returns to its set just
+//! before its hook runs. Completions are unwound in a loop, however long the chain.
 //! Not here: splitting ([`super::split`]) and allocation from a set ([`super::bio_set`]).
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use dmlab_units::Sectors;
@@ -21,6 +24,8 @@ use super::device::Device;
 use super::status::BlkStatus;
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task, TaskId};
+use crate::sync::Mempool;
+use crate::sync::mempool::Element;
 
 /// What a bio asks for: the kernel's `REQ_OP_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,23 +66,101 @@ pub trait EndIo: Send + Sync {
     fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, cookie: u64);
 }
 
-enum Hook {
-    None,
-    Chain(Arc<BioDone>),
-    Call(Arc<dyn EndIo>, u64),
+/// A share of a completion that is to be dropped next, and how.
+pub struct Ending {
+    /// Whose share.
+    pub done: Arc<dyn Completion>,
+    /// How it ended.
+    pub status: BlkStatus,
+    /// Whether it comes from a chained child, whose error does not replace an earlier one.
+    pub up_a_chain: bool,
 }
 
-struct DoneState {
-    /// The kernel's `__bi_remaining`: the descriptor's share and one per chained child.
+/// The completion half of a bio.
+pub trait Completion: Send + Sync {
+    /// `bio_inc_remaining`: one more must end before this one does.
+    fn get_share(&self, current: &Task);
+
+    /// Drops one share; what is to end because of that, if anything.
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending>;
+
+    /// The pool and the element that the bio takes up, if it came from a set.
+    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element));
+
+    /// dm's `free_tio`: gives the element back, if it is the bio's alone, without telling anyone. The bio was never
+    /// submitted.
+    fn discard(&self, current: &Task);
+}
+
+/// `bio_endio`: drops a share of `done`, and of whatever ends with it.
+pub fn bio_endio(current: &Task, done: Arc<dyn Completion>, status: BlkStatus) {
+    let mut next = Some(Ending { done, status, up_a_chain: false });
+    while let Some(Ending { done, status, up_a_chain }) = next {
+        next = done.drop_share(current, status, up_a_chain);
+    }
+}
+
+/// The kernel's `__bi_remaining` and `bi_status`: the shares of a completion.
+pub struct Shares {
+    /// The descriptor's share and one per chained child.
     remaining: u32,
     chained: bool,
     ended: bool,
     status: BlkStatus,
+}
+
+impl Default for Shares {
+    /// One share: the descriptor's.
+    fn default() -> Self {
+        Self { remaining: 1, chained: false, ended: false, status: BlkStatus::Ok }
+    }
+}
+
+impl Shares {
+    /// One share more.
+    pub fn get(&mut self, current: &Task) {
+        if self.ended {
+            current.bug("bio_inc_remaining on a bio that has ended");
+        }
+        self.remaining += 1;
+        self.chained = true;
+    }
+
+    /// Whether several tasks may hold shares, so that another task can see the order in which they are dropped.
+    #[inline]
+    pub const fn is_chained(&self) -> bool {
+        self.chained
+    }
+
+    /// One share less; the status of the whole when it was the last.
+    #[inline]
+    pub fn put(&mut self, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<BlkStatus> {
+        if self.ended {
+            current.bug("bio_endio on a bio that has ended");
+        }
+        let keeps_error = up_a_chain && !self.status.is_ok();
+        if !status.is_ok() && !keeps_error {
+            self.status = status;
+        }
+        self.remaining -= 1;
+        self.ended = self.remaining == 0;
+        self.ended.then_some(self.status)
+    }
+}
+
+enum Hook {
+    None,
+    Chain(Arc<dyn Completion>),
+    Call(Arc<dyn EndIo>, u64),
+}
+
+struct DoneState {
+    shares: Shares,
     hook: Hook,
     pooled: Option<PooledBio>,
 }
 
-/// The completion half of a bio.
+/// The ordinary completion: a hook, and the set that the bio goes back to.
 pub struct BioDone {
     id: ObjectId,
     state: Tiny<DoneState>,
@@ -89,48 +172,78 @@ pub struct Bio {
     pub op: BioOp,
     /// How.
     pub flags: BioFlags,
-    /// With which device (the kernel's `bi_bdev`).
-    pub dev: Arc<Device>,
+    /// With which device (the kernel's `bi_bdev`); `None` while the device's driver has it in hand.
+    dev: Option<Arc<Device>>,
     /// First sector of what is still to be done.
     pub sector: Sectors,
     /// How much is still to be done.
     pub sectors: Sectors,
     data: Option<BioVec>,
-    done: Arc<BioDone>,
+    done: Arc<dyn Completion>,
 }
 
 impl Bio {
-    /// A bio of its own, from no set. `data` of `None` moves nothing (a flush, or I/O to a null device).
+    /// A bio of its own, from no set, that tells `hook` when it ends. `data` of `None` moves nothing (a flush, or I/O to
+    /// a null device).
     pub fn new(
         current: &Task,
         op: BioOp,
         dev: Arc<Device>,
-        sector: Sectors,
-        sectors: Sectors,
+        (sector, sectors): (Sectors, Sectors),
         data: Option<BioVec>,
+        hook: (Arc<dyn EndIo>, u64),
     ) -> Self {
-        let done = BioDone::new(current, None);
-        Self { op, flags: BioFlags::empty(), dev, sector, sectors, data, done }
+        let done = BioDone::new(current, None, Hook::Call(hook.0, hook.1));
+        Self { op, flags: BioFlags::empty(), dev: Some(dev), sector, sectors, data, done }
     }
 
-    /// A bio over the same sectors and memory that ends by itself; with `pooled` it goes back there when it ends.
-    pub(crate) fn clone_from(current: &Task, other: &Self, pooled: Option<PooledBio>) -> Self {
-        Self {
-            op: other.op,
-            flags: other.flags,
-            dev: Arc::clone(&other.dev),
-            sector: other.sector,
-            sectors: other.sectors,
-            data: other.data.clone(),
-            done: BioDone::new(current, pooled),
-        }
+    /// A bio over the same sectors and memory, on no device yet, that ends by itself; with `pooled` it goes back there.
+    pub(crate) fn clone_of(
+        &self,
+        current: &Task,
+        pooled: Option<PooledBio>,
+        hook: Option<(Arc<dyn EndIo>, u64)>,
+    ) -> Self {
+        let hook = hook.map_or(Hook::None, |(hook, cookie)| Hook::Call(hook, cookie));
+        self.with_done(BioDone::new(current, pooled, hook))
     }
 
-    /// Tells `hook` when this bio ends.
-    pub fn on_end(&self, current: &Task, hook: Arc<dyn EndIo>, cookie: u64) {
-        let state = &mut *self.done.state.lock_for(current);
-        assert!(matches!(state.hook, Hook::None), "a bio has one completion hook");
-        state.hook = Hook::Call(hook, cookie);
+    /// `bio_chain` of a new clone: a bio over the same sectors and memory that ends into `self`, which cannot end before.
+    pub(crate) fn chained_clone(&self, current: &Task, pooled: Option<PooledBio>) -> Self {
+        self.done.get_share(current);
+        self.with_done(BioDone::new(current, pooled, Hook::Chain(Arc::clone(&self.done))))
+    }
+
+    /// A bio over the same sectors and memory, on no device yet, that ends in `done`.
+    pub(crate) fn with_done(&self, done: Arc<dyn Completion>) -> Self {
+        let (op, flags, sector, sectors) = (self.op, self.flags, self.sector, self.sectors);
+        Self { op, flags, dev: None, sector, sectors, data: self.data.clone(), done }
+    }
+
+    /// The same bio, ending in `done` from now on; what it ended in before.
+    pub(crate) fn replace_done(&mut self, done: Arc<dyn Completion>) -> Arc<dyn Completion> {
+        std::mem::replace(&mut self.done, done)
+    }
+
+    /// Which device it is for.
+    ///
+    /// # Panics
+    /// While the device's driver has it in hand.
+    #[inline]
+    pub fn dev(&self) -> &Arc<Device> {
+        self.dev.as_ref().expect("a submitted bio is for a device")
+    }
+
+    /// `bio_set_dev`.
+    #[inline]
+    pub fn set_dev(&mut self, dev: Arc<Device>) {
+        self.dev = Some(dev);
+    }
+
+    /// Takes the device, to hand the bio to its driver.
+    #[inline]
+    pub(crate) fn take_dev(&mut self) -> Arc<Device> {
+        self.dev.take().expect("a submitted bio is for a device")
     }
 
     /// The memory it reads into or writes from.
@@ -139,7 +252,7 @@ impl Bio {
     }
 
     /// The completion half.
-    pub const fn done(&self) -> &Arc<BioDone> {
+    pub const fn done(&self) -> &Arc<dyn Completion> {
         &self.done
     }
 
@@ -159,108 +272,77 @@ impl Bio {
         self.sectors = sectors;
     }
 
-    /// `bio_chain`: `self` ends into `parent`, which cannot end before it.
-    pub fn chain_to(&self, current: &Task, parent: &Self) {
-        parent.done.get_share(current);
-        let state = &mut *self.done.state.lock_for(current);
-        assert!(matches!(state.hook, Hook::None), "a chained bio has no hook of its own");
-        state.hook = Hook::Chain(Arc::clone(&parent.done));
-    }
-
     /// `bio_endio`: the descriptor's work is done, with `status`.
-    #[track_caller]
+    #[inline]
     pub fn end(self, current: &Task, status: BlkStatus) {
-        let Self { done, .. } = self;
-        done.end(current, status);
+        bio_endio(current, self.done, status);
     }
 
-    /// Gives it back to its set without telling anyone, as dm's `free_tio` does with a clone that was never submitted.
-    pub(crate) fn free(self, current: &Task) {
-        let pooled = self.done.state.lock_for(current).pooled.take();
-        if let Some(pooled) = pooled {
-            pooled.free(current);
-        }
+    /// Says for reports that `keeper` is to dispatch it now.
+    pub(super) fn hand_over(&self, current: &Task, keeper: TaskId, note: &'static str) {
+        self.done.with_element(current, &mut |pool, element| pool.hand_over(current, element, keeper, note));
+    }
+
+    /// Whether it came from `pool`.
+    pub(super) fn is_from(&self, current: &Task, pool: &Mempool) -> bool {
+        let mut is_from = false;
+        self.done.with_element(current, &mut |own, _| is_from = std::ptr::eq(own, pool));
+        is_from
     }
 
     /// What reports call it, e.g. `write t 8+8`.
     pub fn describe(&self) -> String {
-        format!("{} {} {}+{}", self.op.name(), self.dev.name(), self.sector, self.sectors)
-    }
-
-    /// Says for reports that `keeper` is to dispatch it now.
-    pub(crate) fn hand_over(&self, current: &Task, keeper: TaskId, note: &'static str) {
-        if let Some(pooled) = &self.done.state.lock_for(current).pooled {
-            pooled.hand_over(current, keeper, note);
-        }
-    }
-
-    /// Whether it came from `set`'s pool.
-    pub(crate) fn is_from(&self, current: &Task, set: &super::BioSet) -> bool {
-        self.done.state.lock_for(current).pooled.as_ref().is_some_and(|pooled| pooled.is_from(set))
+        let dev = self.dev.as_ref().map_or("-", |dev| dev.name());
+        format!("{} {dev} {}+{}", self.op.name(), self.sector, self.sectors)
     }
 }
 
 impl BioDone {
-    fn new(current: &Task, pooled: Option<PooledBio>) -> Arc<Self> {
-        let status = BlkStatus::Ok;
-        let state = DoneState { remaining: 1, chained: false, ended: false, status, hook: Hook::None, pooled };
+    fn new(current: &Task, pooled: Option<PooledBio>, hook: Hook) -> Arc<Self> {
+        let state = DoneState { shares: Shares::default(), hook, pooled };
         Arc::new(Self { id: current.runtime().register("bio", "bio"), state: Tiny::new(state) })
     }
+}
 
-    /// `bio_inc_remaining`: one more must end before this one does.
-    pub fn get_share(&self, current: &Task) {
-        let state = &mut *self.state.lock_for(current);
-        if state.ended {
-            current.bug("bio_inc_remaining on a bio that has ended");
-        }
-        state.remaining += 1;
-        state.chained = true;
+impl Completion for BioDone {
+    fn get_share(&self, current: &Task) {
+        self.state.lock_for(current).shares.get(current);
     }
 
-    /// `bio_endio`: one share is done. The last one sets off the hook, and up the chain, without recursion.
-    #[track_caller]
-    pub fn end(self: Arc<Self>, current: &Task, status: BlkStatus) {
-        let at = std::panic::Location::caller();
-        let mut ending = (self, status);
-        let mut up_a_chain = false;
-        loop {
-            let (done, status) = ending;
-            // Only a chained bio has several shares, whose order of ending another task can see.
-            if done.state.lock_for(current).chained {
-                current.announce(OpKind::RefPut, done.id, 0, at);
-            }
-            let Some((hook, status)) = done.drop_share(current, status, up_a_chain) else { return };
-            up_a_chain = true;
-            match hook {
-                Hook::None => return,
-                Hook::Chain(parent) => ending = (parent, status),
-                Hook::Call(hook, cookie) => return hook.end_io(current, status, cookie),
-            }
-        }
-    }
-
-    /// Merges `status` and drops one share; for the last one, frees the bio to its set and gives its hook.
-    fn drop_share(&self, current: &Task, status: BlkStatus, first_error_stays: bool) -> Option<(Hook, BlkStatus)> {
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
         let mut state = self.state.lock_for(current);
-        if state.ended {
+        if state.shares.is_chained() {
             drop(state);
-            current.bug("bio_endio on a bio that has ended");
+            current.announce(OpKind::RefPut, self.id, 0, Location::caller());
+            state = self.state.lock_for(current);
         }
-        let keeps_error = first_error_stays && !state.status.is_ok();
-        if !status.is_ok() && !keeps_error {
-            state.status = status;
-        }
-        state.remaining -= 1;
-        if state.remaining > 0 {
-            return None;
-        }
-        state.ended = true;
+        let status = state.shares.put(current, status, up_a_chain)?;
         let hook = std::mem::replace(&mut state.hook, Hook::None);
-        let (pooled, status) = (state.pooled.take(), state.status);
+        let pooled = state.pooled.take();
         drop(state);
         if let Some(pooled) = pooled {
             pooled.free(current);
         }
-        Some((hook, status))
+        match hook {
+            Hook::None => None,
+            Hook::Chain(done) => Some(Ending { done, status, up_a_chain: true }),
+            Hook::Call(hook, cookie) => {
+                hook.end_io(current, status, cookie);
+                None
+            }
+        }
+    }
+
+    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
+        if let Some(pooled) = &self.state.lock_for(current).pooled {
+            look(&pooled.pool, &pooled.element);
+        }
+    }
+
+    fn discard(&self, current: &Task) {
+        let pooled = self.state.lock_for(current).pooled.take();
+        if let Some(pooled) = pooled {
+            pooled.free(current);
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::bio::Bio;
 use super::core::BlockCore;
 use super::submit::{BioLists, submit_bio_noacct};
-use crate::sched::{Task, TaskId};
+use crate::sched::Task;
 use crate::sync::mempool::Element;
 use crate::sync::{Gfp, Mempool, SpinSection, Work, Workqueue, WqFlags};
 use crate::variants::Rescue;
@@ -30,6 +30,7 @@ pub struct BioSet {
 
 /// A set's own thread, which dispatches what its clients cannot.
 struct Rescuer {
+    core: Arc<BlockCore>,
     list: Arc<SpinSection<VecDeque<Bio>>>,
     workqueue: Workqueue,
     work: Work,
@@ -37,21 +38,13 @@ struct Rescuer {
 
 /// The place in a set that a bio came from and goes back to.
 pub struct PooledBio {
-    pool: Arc<Mempool>,
-    element: Element,
+    pub(super) pool: Arc<Mempool>,
+    pub(super) element: Element,
 }
 
 impl PooledBio {
     pub(super) fn free(self, current: &Task) {
         self.pool.free(current, self.element);
-    }
-
-    pub(super) fn hand_over(&self, current: &Task, keeper: TaskId, note: &'static str) {
-        self.pool.hand_over(current, &self.element, keeper, note);
-    }
-
-    pub(super) fn is_from(&self, set: &BioSet) -> bool {
-        Arc::ptr_eq(&self.pool, &set.pool)
     }
 }
 
@@ -61,11 +54,7 @@ impl BioSet {
     pub fn new(current: &Task, core: &Arc<BlockCore>, name: &str, reserve: u64, need_rescuer: bool) -> Self {
         let pool = core.new_pool(current, name, reserve);
         let rescues = need_rescuer && core.variants().rescue != Rescue::None;
-        let rescuer = rescues.then(|| {
-            core.count_rescuer();
-            Rescuer::new(current, name)
-        });
-        Self { pool, rescuer }
+        Self { pool, rescuer: rescues.then(|| Rescuer::new(current, core, name)) }
     }
 
     /// The pool behind it.
@@ -78,47 +67,35 @@ impl BioSet {
         self.rescuer.is_some()
     }
 
-    /// `bio_alloc_bioset` of a bio like `model`; `None` only with [`Gfp::NoWait`].
+    /// `bio_alloc_bioset`, waiting if it must: the place for a bio.
     #[track_caller]
-    pub fn alloc_clone(&self, current: &Task, model: &Bio, gfp: Gfp) -> Option<Bio> {
-        let _frame = current.enter("bio_alloc_bioset");
-        let element = self.alloc_element(current, model, gfp)?;
-        let pooled = PooledBio { pool: Arc::clone(&self.pool), element };
-        Some(Bio::clone_from(current, model, Some(pooled)))
+    pub fn alloc(&self, current: &Task) -> PooledBio {
+        let element = self.alloc_element(current);
+        PooledBio { pool: Arc::clone(&self.pool), element }
     }
 
-    /// As [`Self::alloc_clone`], for a clone that lives in its client's own structure: the client frees the element
-    /// itself (dm's `dm_io` with its first clone in one).
+    /// As [`Self::alloc`], for a bio that is part of its client's own structure: the client gives the element back.
+    #[inline]
     #[track_caller]
-    pub fn alloc_embedded(&self, current: &Task, model: &Bio) -> ((Arc<Mempool>, Element), Bio) {
+    pub fn alloc_element(&self, current: &Task) -> Element {
         let _frame = current.enter("bio_alloc_bioset");
-        let element = self.alloc_element(current, model, Gfp::NoIo).expect("an allocation that may wait succeeds");
-        ((Arc::clone(&self.pool), element), Bio::clone_from(current, model, None))
-    }
-
-    #[track_caller]
-    fn alloc_element(&self, current: &Task, model: &Bio, gfp: Gfp) -> Option<Element> {
-        if gfp == Gfp::NoIo
-            && let Some(rescuer) = &self.rescuer
+        if let Some(rescuer) = &self.rescuer
             && !BioLists::of(current).is_empty()
         {
             if let Some(element) = self.pool.alloc(current, Gfp::NoWait) {
-                return Some(element);
+                return element;
             }
-            self.punt_bios_to_rescuer(current, rescuer, model.dev.core());
+            self.punt_bios_to_rescuer(current, rescuer);
         }
-        self.pool.alloc(current, gfp)
+        self.pool.alloc(current, Gfp::NoIo).expect("an allocation that may wait succeeds")
     }
 
     /// Moves the bios that the current task cannot dispatch while it sleeps here to the set's rescuer.
-    fn punt_bios_to_rescuer(&self, current: &Task, rescuer: &Rescuer, core: &BlockCore) {
+    fn punt_bios_to_rescuer(&self, current: &Task, rescuer: &Rescuer) {
         let _frame = current.enter("punt_bios_to_rescuer");
-        let variant = core.variants().rescue;
-        let punted = BioLists::of(current).extract(|bio| variant == Rescue::PuntAll || bio.is_from(current, self));
-        if punted.is_empty() {
-            return;
-        }
-        core.count_punted(punted.len());
+        let all = rescuer.core.variants().rescue == Rescue::PuntAll;
+        let punted = BioLists::of(current).extract(|bio| all || bio.is_from(current, &self.pool));
+        rescuer.core.count_punted(punted.len());
         self.pool.count_rescued(current, punted.len() as u64);
         rescuer.list.with(current, |list| list.extend(punted));
         rescuer.workqueue.queue(current, &rescuer.work);
@@ -126,13 +103,14 @@ impl BioSet {
 }
 
 impl Rescuer {
-    fn new(current: &Task, name: &str) -> Self {
+    fn new(current: &Task, core: &Arc<BlockCore>, name: &str) -> Self {
+        core.count_rescuer();
         let runtime = current.runtime();
         let list = Arc::new(SpinSection::new(runtime, &format!("{name}.rescue_lock"), VecDeque::new()));
         let workqueue = Workqueue::new(runtime, &format!("bioset/{name}"), WqFlags::RECLAIM);
         let to_rescue = Arc::clone(&list);
         let work = Work::new(move |worker| bio_alloc_rescue(worker, &to_rescue));
-        Self { list, workqueue, work }
+        Self { core: Arc::clone(core), list, workqueue, work }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::bio::{Bio, BioOp};
+use super::device::Device;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::{Runtime, Task};
@@ -120,18 +121,18 @@ impl BlockCore {
 
     /// How a leaf device is to end `bio` instead of carrying it out.
     #[inline]
-    pub(super) fn fate(&self, current: &Task, bio: &Bio) -> Option<BlkStatus> {
+    pub(super) fn fate(&self, current: &Task, dev: &Device, bio: &Bio) -> Option<BlkStatus> {
         if self.io_faults_on.get() == 0 {
             return None;
         }
         let hook = self.io_faults.lock_for(current).clone()?;
-        hook.fate(bio.dev.name(), bio.op, bio.sector, bio.sectors)
+        hook.fate(dev.name(), bio.op, bio.sector, bio.sectors)
     }
 
     #[inline]
-    pub(super) fn note_entry(&self, current: &Task, bio: &Bio) {
+    pub(super) fn note_entry(&self, current: &Task, dev: &Device, bio: &Bio) {
         if self.entries_wanted {
-            let event = EntryEvent { device: bio.dev.name().to_owned(), sector: bio.sector, sectors: bio.sectors };
+            let event = EntryEvent { device: dev.name().to_owned(), sector: bio.sector, sectors: bio.sectors };
             self.entries.lock_for(current).push(event);
         }
     }

@@ -39,7 +39,8 @@ impl fmt::Display for DevId {
 
 /// What a device does with bios.
 pub trait Driver: Send + Sync {
-    /// The kernel's `submit_bio` of `block_device_operations` (before 5.9, `make_request_fn`).
+    /// The kernel's `submit_bio` of `block_device_operations` (before 5.9, `make_request_fn`). The bio was for `dev`,
+    /// and is for no device until somebody says so.
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio);
 
     /// Whether flushes mean anything below.

@@ -22,7 +22,7 @@ pub mod status;
 pub mod submit;
 
 pub use self::core::{BlockCore, EntryEvent, IoFaultHook, SlabFaults};
-pub use bio::{Bio, BioDone, BioFlags, BioOp, EndIo};
+pub use bio::{Bio, BioFlags, BioOp, Completion, EndIo};
 pub use bio_set::BioSet;
 pub use buffer::{BioVec, Buffer};
 pub use device::{DevId, Device, Driver};

@@ -22,7 +22,7 @@ pub fn new_null(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors
 impl Driver for Null {
     #[inline]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
-        let status = dev.core().fate(current, &bio).unwrap_or(BlkStatus::Ok);
+        let status = dev.core().fate(current, dev, &bio).unwrap_or(BlkStatus::Ok);
         bio.end(current, status);
     }
 }

@@ -22,7 +22,7 @@ const PAGES_PER_LEAF: usize = 512;
 /// What moving a page costs on the virtual CPU: 4 KiB at 20 GB/s.
 const COPY_NANOS_PER_PAGE: u64 = 205;
 /// Which write [`Planted::LosesWrites`] loses.
-const LOST_WRITE: u64 = 7;
+const LOST_WRITE: u64 = 2;
 
 type Page = Box<[u8; PAGE_BYTES]>;
 type Leaf = Vec<Option<Page>>;
@@ -50,7 +50,7 @@ impl Driver for Ram {
     #[track_caller]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         let _frame = current.enter("brd_submit_bio");
-        if let Some(status) = dev.core().fate(current, &bio) {
+        if let Some(status) = dev.core().fate(current, dev, &bio) {
             return bio.end(current, status);
         }
         let kind = if bio.op == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };

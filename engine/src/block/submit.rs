@@ -17,6 +17,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::bio::{Bio, BioOp};
+use super::device::Device;
 use super::status::BlkStatus;
 use crate::sched::{Task, TaskLocal};
 use crate::variants::{Gmr, Planted};
@@ -87,14 +88,14 @@ pub fn submit_bio(current: &Task, bio: Bio) {
 /// `submit_bio_noacct`: checks, then the driver now or later.
 pub fn submit_bio_noacct(current: &Task, bio: Bio) {
     let _frame = current.enter("submit_bio_noacct");
-    if bio.op == BioOp::Flush && !bio.dev.driver().has_write_cache() {
+    if bio.op == BioOp::Flush && !bio.dev().driver().has_write_cache() {
         // Nothing to flush: done, as blk_insert_flush and its predecessors have it.
         return bio.end(current, BlkStatus::Ok);
     }
     if let Err(status) = check_end_of_device(current, &bio) {
         return bio.end(current, status);
     }
-    match bio.dev.core().variants().gmr {
+    match bio.dev().core().variants().gmr {
         Gmr::Recurse => recurse(current, bio),
         Gmr::Fifo => fifo(current, bio),
         Gmr::Sorted => sorted(current, bio),
@@ -102,25 +103,26 @@ pub fn submit_bio_noacct(current: &Task, bio: Bio) {
 }
 
 fn check_end_of_device(current: &Task, bio: &Bio) -> Result<(), BlkStatus> {
-    let capacity = bio.dev.capacity();
+    let capacity = bio.dev().capacity();
     if bio.sectors == Sectors::ZERO || bio.sector.checked_add(bio.sectors).is_some_and(|end| end <= capacity) {
         return Ok(());
     }
-    let (op, name) = (bio.op.name(), bio.dev.name());
+    let (op, name) = (bio.op.name(), bio.dev().name());
     let message = format!(
         "{name}: attempt to access beyond end of device, {op} at {} nr_sectors = {} limit={capacity}",
         bio.sector, bio.sectors
     );
-    bio.dev.core().log(current, message);
+    bio.dev().core().log(current, message);
     Err(BlkStatus::IoErr)
 }
 
+/// Calls the driver; gives the device that it was, which a driver's bio no longer knows.
 #[inline]
-fn enter_driver(current: &Task, bio: Bio) {
-    let _frame = current.enter("__submit_bio");
-    let dev = Arc::clone(&bio.dev);
-    dev.core().note_entry(current, &bio);
+fn enter_driver(current: &Task, mut bio: Bio) -> Arc<Device> {
+    let dev = bio.take_dev();
+    dev.core().note_entry(current, &dev, &bio);
     dev.driver().submit_bio(current, &dev, bio);
+    dev
 }
 
 /// Before 2.6.22: the driver is called at once.
@@ -153,9 +155,7 @@ fn sorted(current: &Task, bio: Bio) {
     let _outermost = Outermost::begin(lists);
     let mut next = Some(bio);
     while let Some(bio) = next {
-        let dev = Arc::clone(&bio.dev);
-        let planted = dev.core().variants().planted;
-        enter_driver(current, bio);
+        let dev = enter_driver(current, bio);
         let mut new = lists.new.borrow_mut();
         let mut older = lists.older.borrow_mut();
         // The usual case: one bio below, nothing older. No need to sort.
@@ -163,8 +163,8 @@ fn sorted(current: &Task, bio: Bio) {
             next = new.pop_front();
             continue;
         }
-        let same_last = planted != Planted::UnsortedLists;
-        let is_first = |bio: &Bio| Arc::ptr_eq(&bio.dev, &dev) != same_last;
+        let same_last = dev.core().variants().planted != Planted::UnsortedLists;
+        let is_first = |bio: &Bio| Arc::ptr_eq(bio.dev(), &dev) != same_last;
         // Pushed to the front from last to first: the second class before the first.
         for first_class in [false, true] {
             for bio in extract_from(&mut new, |bio| is_first(bio) == first_class).into_iter().rev() {

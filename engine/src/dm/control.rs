@@ -145,6 +145,7 @@ impl DmControl {
         let context = TableContext {
             device: name,
             dev: &cell.dev.id().to_string(),
+            accounting: cell.md.accounting(),
             core: &self.core,
             types: self.types,
             reserved_bio_based_ios: self.reserved_bio_based_ios.get(),

@@ -1,9 +1,12 @@
 //! [`DmIo`]: `struct dm_io`: counts the pieces of one original bio and ends it after the last (dm-spec §4.1).
 //!
+//! Under `trim` it is one piece, and its first clone is part of it (`struct dm_target_io` embedded): it then is the
+//! clone's completion as well.
+//!
 //! Invariants: `remaining` counts the clones in flight and the submitter's own hold; an error of any piece is an
-//! error of the whole, the last one deciding which (I12, `dm_io_set_error`); whichever share is dropped last frees the pool element, ends the accounting and ends
-//! what `completes` names at that moment (a splitter may replace it while it holds its own share; that is why
-//! reassigning `io->bio` after mapping is safe, dm-spec S5).
+//! error of the whole, the last one deciding which (I12, `dm_io_set_error`); whichever share is dropped last frees the
+//! pool element, ends the accounting and ends what `completes` names at that moment (a splitter may replace it while it
+//! holds its own share; that is why reassigning `io->bio` after mapping is safe, dm-spec S5).
 //! Not here: push-back during noflush suspend.
 
 use std::panic::Location;
@@ -11,9 +14,9 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::mapped_device::MappedDevice;
 use super::table::Table;
-use crate::block::{BioDone, BlkStatus, EndIo};
+use crate::block::bio::{Completion, Ending, Shares, bio_endio};
+use crate::block::{BlkStatus, EndIo};
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::sync::Mempool;
@@ -23,36 +26,42 @@ use crate::variants::Planted;
 /// One original bio, or one piece of it under `trim`.
 pub struct DmIo {
     id: ObjectId,
-    md: Arc<MappedDevice>,
-    /// Kept only where a target's `end_io` is to be called.
-    table: Option<Arc<Table>>,
+    table: Arc<Table>,
+    /// Where the embedded clone went: target and first sector.
+    piece: (usize, Sectors),
     state: Tiny<IoState>,
 }
 
 struct IoState {
     remaining: u32,
     status: BlkStatus,
-    completes: Arc<BioDone>,
-    element: Option<(Arc<Mempool>, Element)>,
+    completes: Option<Arc<dyn Completion>>,
+    element: Option<Element>,
+    /// Of the embedded clone.
+    clone: Shares,
 }
 
 impl DmIo {
-    /// `alloc_io`, for the bio that ends with `completes`; the submitter holds one share.
+    /// `alloc_io`, for what ends with `completes`. `holders` counts the submitter and, if there is one, the embedded
+    /// clone that goes to `piece`.
     pub(super) fn new(
         current: &Task,
-        md: &Arc<MappedDevice>,
-        table: &Arc<Table>,
-        completes: Arc<BioDone>,
-        element: (Arc<Mempool>, Element),
+        table: Arc<Table>,
+        completes: Arc<dyn Completion>,
+        element: Element,
+        holders: u32,
+        piece: (usize, Sectors),
     ) -> Arc<Self> {
-        md.start_io_acct(current);
-        let state = IoState { remaining: 1, status: BlkStatus::Ok, completes, element: Some(element) };
-        Arc::new(Self {
-            id: current.runtime().register("dm_io", "dm_io"),
-            md: Arc::clone(md),
-            table: table.wants_end_io().then(|| Arc::clone(table)),
-            state: Tiny::new(state),
-        })
+        table.accounting().start(current);
+        let (completes, element, clone) = (Some(completes), Some(element), Shares::default());
+        let state = IoState { remaining: holders, status: BlkStatus::Ok, completes, element, clone };
+        let id = current.runtime().register("dm_io", "dm_io");
+        Arc::new(Self { id, table, piece, state: Tiny::new(state) })
+    }
+
+    /// The table that it was mapped with.
+    pub(super) const fn table(&self) -> &Arc<Table> {
+        &self.table
     }
 
     /// One more piece in flight. Only the submitter calls it, which holds a share, so nobody can see the order.
@@ -62,29 +71,51 @@ impl DmIo {
     }
 
     /// `io->bio = …`.
-    pub(super) fn set_completes(&self, current: &Task, completes: Arc<BioDone>) {
-        self.state.lock_for(current).completes = completes;
+    pub(super) fn set_completes(&self, current: &Task, completes: Arc<dyn Completion>) {
+        self.state.lock_for(current).completes = Some(completes);
     }
 
-    /// `dec_pending` / `dm_io_dec_pending`: a share is done.
-    #[track_caller]
+    /// `dec_pending` / `dm_io_dec_pending`: a share is done. Ends the original bio with the last.
     pub(super) fn dec_pending(&self, current: &Task, status: BlkStatus) {
         let _frame = current.enter("dec_pending");
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
+        if let Some(Ending { done, status, .. }) = self.drop_hold(current, status) {
+            bio_endio(current, done, status);
+        }
+    }
+
+    #[inline]
+    fn drop_hold(&self, current: &Task, status: BlkStatus) -> Option<Ending> {
         let mut state = self.state.lock_for(current);
-        if !status.is_ok() && self.md.planted() != Planted::DropsError {
+        if !status.is_ok() && self.table.accounting().planted != Planted::DropsError {
             state.status = status;
         }
         state.remaining -= 1;
         if state.remaining > 0 {
-            return;
+            return None;
         }
-        let (completes, status, element) = (Arc::clone(&state.completes), state.status, state.element.take());
+        let (completes, status, element) = (state.completes.take(), state.status, state.element.take());
         drop(state);
-        let (pool, element) = element.expect("the last share is dropped once");
-        pool.free(current, element);
-        self.md.end_io_acct(current);
-        completes.end(current, status);
+        self.pool().free(current, element.expect("the last share is dropped once"));
+        self.table.accounting().end(current);
+        completes.map(|done| Ending { done, status, up_a_chain: false })
+    }
+
+    /// Where its element is from.
+    fn pool(&self) -> &Mempool {
+        let pools = self.table.pools();
+        match &pools.io_pool {
+            Some(pool) => pool,
+            None => pools.io_bs.as_ref().expect("a table has one or the other").pool(),
+        }
+    }
+
+    /// `clone_endio`, as far as it tells the target.
+    fn tell_target(&self, current: &Task, (target, sector): (usize, Sectors), status: BlkStatus) {
+        if self.table.wants_end_io() {
+            let target = &self.table.targets()[target];
+            target.target.end_io(current, &target.range, sector, status);
+        }
     }
 }
 
@@ -93,15 +124,38 @@ pub(super) const fn cookie(target: usize, sector: Sectors) -> u64 {
     (target as u64) << 48 | sector.0
 }
 
+/// For clones from `md->bs`.
 impl EndIo for DmIo {
     /// `clone_endio`.
     fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, cookie: u64) {
         let _frame = current.enter("clone_endio");
-        if let Some(table) = &self.table {
-            let target = &table.targets()[(cookie >> 48) as usize];
-            let sector = Sectors(cookie & ((1 << 48) - 1));
-            target.target.end_io(current, &target.range, sector, status);
-        }
+        let piece = ((cookie >> 48) as usize, Sectors(cookie & ((1 << 48) - 1)));
+        self.tell_target(current, piece, status);
         self.dec_pending(current, status);
+    }
+}
+
+/// For the embedded clone.
+impl Completion for DmIo {
+    fn get_share(&self, current: &Task) {
+        self.state.lock_for(current).clone.get(current);
+    }
+
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
+        let _frame = current.enter("clone_endio");
+        current.announce(OpKind::RefPut, self.id, 0, Location::caller());
+        let status = self.state.lock_for(current).clone.put(current, status, up_a_chain)?;
+        self.tell_target(current, self.piece, status);
+        self.drop_hold(current, status)
+    }
+
+    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
+        if let Some(element) = &self.state.lock_for(current).element {
+            look(self.pool(), element);
+        }
+    }
+
+    fn discard(&self, _current: &Task) {
+        // The element is the dm_io's, which goes with its last hold.
     }
 }

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use super::accounting::IoAccounting;
 use super::errno::Errno;
 use super::split::split_and_process_bio;
 use super::table::Table;
@@ -17,8 +18,7 @@ use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BioSet, BlkStatus, BlockCore, Device, Driver};
 use crate::sched::Task;
-use crate::sched::cell::Word;
-use crate::sync::{Gfp, Mutex, SpinSection, Srcu, WaitQueue, Work, Workqueue, WqFlags};
+use crate::sync::{Mutex, SpinSection, Srcu, Work, Workqueue, WqFlags};
 use crate::variants::{Planted, Split, Variants};
 
 /// What the SRCU domain publishes.
@@ -36,23 +36,13 @@ struct SuspendState {
     suspended: bool,
 }
 
-#[derive(Default)]
-struct InFlight {
-    count: u64,
-    peak: u64,
-}
-
 /// A dm device.
 pub struct MappedDevice {
     name: Box<str>,
     core: Arc<BlockCore>,
     live: Srcu<Live>,
     suspend_lock: Mutex<SuspendState>,
-    /// A copy of `suspended` for status and checks.
-    suspended: Word,
-    in_flight: SpinSection<InFlight>,
-    /// `md->wait`: woken when nothing is in flight.
-    wait: WaitQueue,
+    accounting: Arc<IoAccounting>,
     deferred: SpinSection<VecDeque<Bio>>,
     wq: Workqueue,
     work: Work,
@@ -76,9 +66,7 @@ impl MappedDevice {
                 core: Arc::clone(core),
                 live: Srcu::new(runtime, &named("io_barrier"), Live::default()),
                 suspend_lock: Mutex::new(runtime, &named("suspend_lock"), SuspendState::default()),
-                suspended: Word::default(),
-                in_flight: SpinSection::new(runtime, &named("in_flight"), InFlight::default()),
-                wait: WaitQueue::new(runtime, &named("wait")),
+                accounting: Arc::new(IoAccounting::new(current, name, core.variants().planted)),
                 deferred: SpinSection::new(runtime, &named("deferred_lock"), VecDeque::new()),
                 wq: Workqueue::new(runtime, &format!("kdmflush/{name}"), WqFlags::ORDERED_RECLAIM),
                 work,
@@ -102,9 +90,9 @@ impl MappedDevice {
         self.core.variants().planted
     }
 
-    /// `q->bio_split`.
-    pub(super) const fn bio_split(&self) -> &BioSet {
-        &self.bio_split
+    /// I/O in flight.
+    pub(super) const fn accounting(&self) -> &Arc<IoAccounting> {
+        &self.accounting
     }
 
     /// The live table.
@@ -114,31 +102,31 @@ impl MappedDevice {
 
     /// Whether it is suspended.
     pub fn is_suspended(&self) -> bool {
-        self.suspended.get() != 0
-    }
-
-    /// The most original bios that were ever in flight at once.
-    pub fn peak_in_flight(&self) -> u64 {
-        self.in_flight.peek(|in_flight| in_flight.peak)
+        self.accounting.is_suspended()
     }
 
     /// `dm_submit_bio` / `dm_make_request`.
     #[inline]
-    pub(super) fn submit(self: &Arc<Self>, current: &Task, bio: Bio) {
+    pub(super) fn submit(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         let _frame = current.enter("dm_submit_bio");
-        let live = self.live.read_lock(current);
-        if live.table.is_some() && live.block_io && self.planted() != Planted::MapsWhileSuspended {
-            drop(live);
-            return self.defer(current, bio);
+        let deferred = self.live.read_with(current, |live| {
+            if live.table.is_some() && live.block_io && self.planted() != Planted::MapsWhileSuspended {
+                return Some(bio);
+            }
+            self.process(current, dev, live.table, bio);
+            None
+        });
+        if let Some(mut bio) = deferred {
+            bio.set_dev(Arc::clone(dev));
+            self.defer(current, bio);
         }
-        self.process(current, live.table.as_ref(), bio);
     }
 
-    fn process(self: &Arc<Self>, current: &Task, table: Option<&Arc<Table>>, bio: Bio) {
+    fn process(&self, current: &Task, dev: &Arc<Device>, table: Option<Arc<Table>>, bio: Bio) {
         match table {
-            Some(table) => split_and_process_bio(current, self, table, bio),
+            Some(table) => split_and_process_bio(current, self.variants().split, dev, &self.bio_split, table, bio),
             None => {
-                let message = format!("device-mapper: core: {}: mapping table unavailable, erroring io", self.name);
+                let message = format!("device-mapper: core: {}: mapping table unavailable, erroring io", dev.id());
                 self.core.log(current, message);
                 bio.end(current, BlkStatus::IoErr);
             }
@@ -153,14 +141,14 @@ impl MappedDevice {
     }
 
     /// `dm_wq_work`: processes what was deferred, unless the device is (again) suspended.
-    fn wq_work(self: &Arc<Self>, worker: &Task) {
+    fn wq_work(&self, worker: &Task) {
         let _frame = worker.enter("dm_wq_work");
         loop {
             let live = self.live.read_lock(worker);
             if live.block_io {
                 return;
             }
-            let Some(bio) = self.deferred.with(worker, VecDeque::pop_front) else { return };
+            let Some(mut bio) = self.deferred.with(worker, VecDeque::pop_front) else { return };
             // Since 5.10 the worker submits like anyone; before, it split right here, without a bio_list. The older
             // splits are modelled as they came: with the older worker.
             match self.variants().split {
@@ -168,7 +156,10 @@ impl MappedDevice {
                     drop(live);
                     submit_bio_noacct(worker, bio);
                 }
-                _ => self.process(worker, live.table.as_ref(), bio),
+                _ => {
+                    let dev = bio.take_dev();
+                    self.process(worker, &dev, live.table.clone(), bio);
+                }
             }
         }
     }
@@ -184,25 +175,17 @@ impl MappedDevice {
             return Err(Errno::EINVAL);
         }
         let table = self.live.published().table;
+        self.accounting.set_block_io(true);
         self.live.publish(current, Live { table, block_io: true });
         self.live.synchronize(current);
         self.wq.flush(current);
         if self.planted() != Planted::SuspendNoWait {
-            let _frame = current.enter("dm_wait_for_completion");
-            self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| in_flight.count == 0));
+            self.accounting.wait_until_idle(current);
         }
-        self.check_nothing_in_flight(current);
+        self.accounting.check_nothing_in_flight(current);
         state.suspended = true;
-        self.suspended.set(1);
+        self.accounting.set_suspended(true);
         Ok(())
-    }
-
-    /// I7, the other half: what a suspend returns over is over.
-    fn check_nothing_in_flight(&self, current: &Task) {
-        let count = self.in_flight.peek(|in_flight| in_flight.count);
-        if count > 0 {
-            current.bug(format!("{}: suspend returns with {count} bio(s) in flight", self.name));
-        }
     }
 
     /// `dm_swap_table`: makes `table` the live one of a suspended device.
@@ -237,7 +220,8 @@ impl MappedDevice {
         }
         state.suspended = false;
         // Before I/O can flow, so that nobody who maps sees the device still marked as suspended.
-        self.suspended.set(0);
+        self.accounting.set_suspended(false);
+        self.accounting.set_block_io(false);
         self.live.publish(current, Live { block_io: false, ..live });
         drop(state);
         // dm_queue_flush
@@ -255,45 +239,9 @@ impl MappedDevice {
         self.live.synchronize(current);
     }
 
-    #[inline]
-    pub(super) fn start_io_acct(&self, current: &Task) {
-        self.in_flight.with(current, |in_flight| {
-            in_flight.count += 1;
-            in_flight.peak = in_flight.peak.max(in_flight.count);
-        });
-    }
-
-    #[inline]
-    pub(super) fn end_io_acct(&self, current: &Task) {
-        let left = self.in_flight.with(current, |in_flight| {
-            in_flight.count -= 1;
-            in_flight.count
-        });
-        // The kernel asks wq_has_sleeper first; so does this: only a suspender sleeps here, and it has set block_io.
-        if left == 0 && self.live.published().block_io {
-            self.wait.wake_up_all(current);
-        }
-    }
-
-    /// I7: no map call between the return of a suspend and the resume.
-    #[inline]
-    pub(super) fn check_may_map(&self, current: &Task) {
-        if self.is_suspended() {
-            current.bug(format!("{}: a bio is mapped while the device is suspended", self.name));
-        }
-    }
-
-    /// [`Planted::SleepsAtomic`]: a waiting allocation under a spinlock (I9 must catch it).
-    #[inline]
-    pub(super) fn maybe_sleep_atomic(&self, current: &Task) {
-        if self.planted() == Planted::SleepsAtomic {
-            current.atomically(|| self.bio_split.pool().alloc(current, Gfp::NoIo));
-        }
-    }
-
     /// What must be true when nothing runs any more: nothing in flight or deferred, every set's pool at rest.
     pub fn at_rest(&self) -> Result<(), String> {
-        let in_flight = self.in_flight.peek(|in_flight| in_flight.count);
+        let in_flight = self.accounting.count();
         let deferred = self.deferred.peek(VecDeque::len);
         match (in_flight, deferred) {
             (0, 0) => Ok(()),
@@ -308,7 +256,7 @@ pub(super) struct DmDriver(pub(super) Arc<MappedDevice>);
 
 impl Driver for DmDriver {
     #[inline]
-    fn submit_bio(&self, current: &Task, _dev: &Arc<Device>, bio: Bio) {
-        self.0.submit(current, bio);
+    fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
+        self.0.submit(current, dev, bio);
     }
 }

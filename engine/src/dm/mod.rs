@@ -2,13 +2,15 @@
 //!
 //! Reading order: [`errno`], [`target`] (what a target type is), [`table`] (dmsetup's syntax, the kernel's refusals),
 //! [`mapped_device`] (`struct mapped_device`: submit, defer, suspend, resume), [`split`] (`dm_split_and_process_bio`,
-//! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`control`] (dm-ioctl).
+//! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`accounting`]
+//! (I/O in flight), [`control`] (dm-ioctl).
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
 //! Not here: any target type; request-based dm; flush duplication, discards; requeueing of pieces; internal suspend,
 //! deferred removal, messages, events.
 
+pub mod accounting;
 pub mod control;
 pub mod errno;
 pub mod io;

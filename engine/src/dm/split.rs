@@ -16,67 +16,68 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::io::{DmIo, cookie};
-use super::mapped_device::MappedDevice;
 use super::table::{Table, TableTarget};
 use super::target::Mapped;
 use crate::block::split::bio_split;
 use crate::block::submit::{BioLists, submit_bio_noacct};
-use crate::block::{Bio, BlkStatus};
+use crate::block::{Bio, BioSet, BlkStatus, Device};
 use crate::sched::Task;
 use crate::sync::Gfp;
 use crate::variants::{Planted, Split};
 
-/// The kernel's `clone_info`: what is left to do of a bio.
+/// The kernel's `clone_info`: which device a bio was for, with which table, and who counts its pieces.
 struct CloneInfo<'a> {
-    md: &'a Arc<MappedDevice>,
-    table: &'a Arc<Table>,
+    dev: &'a Arc<Device>,
+    /// `q->bio_split`.
+    bio_split: &'a BioSet,
     io: Arc<DmIo>,
 }
 
-/// Maps `bio`, which is wholly or partly within `table`.
-pub(super) fn split_and_process_bio(current: &Task, md: &Arc<MappedDevice>, table: &Arc<Table>, bio: Bio) {
+/// Maps `bio`, which is wholly or partly within `table` of `dev`.
+pub(super) fn split_and_process_bio(
+    current: &Task,
+    split: Split,
+    dev: &Arc<Device>,
+    bio_split: &BioSet,
+    table: Arc<Table>,
+    bio: Bio,
+) {
     let _frame = current.enter("__split_and_process_bio");
-    match md.variants().split {
-        Split::Loop => all_pieces(current, md, table, bio, |_, _, _, _| true),
-        Split::DepthFirst => all_pieces(current, md, table, bio, remainder_is_original),
-        Split::CloneIsRemainder => all_pieces(current, md, table, bio, remainder_is_clone),
-        Split::Trim => trim(current, md, table, bio),
+    match split {
+        Split::Loop => all_pieces(current, dev, bio_split, table, bio, |_, _, _, _| true),
+        Split::DepthFirst => all_pieces(current, dev, bio_split, table, bio, remainder_is_original),
+        Split::CloneIsRemainder => all_pieces(current, dev, bio_split, table, bio, remainder_is_clone),
+        Split::Trim => trim(current, dev, table, bio),
     }
 }
 
-/// The loop of 2.6 to 5.17. After each piece but the last `go_on` may send the remainder away and end the loop.
-fn all_pieces(
-    current: &Task,
-    md: &Arc<MappedDevice>,
-    table: &Arc<Table>,
-    mut bio: Bio,
-    go_on: fn(&Task, &CloneInfo<'_>, &mut Option<Bio>, Sectors) -> bool,
-) {
-    let pool = table.pools().io_pool.as_ref().expect("these variants have an io_pool");
+/// After a piece: whether the loop goes on with the remainder, or has sent it away.
+type AfterPiece = fn(&Task, &CloneInfo<'_>, &mut Option<Bio>, Sectors) -> bool;
+
+/// The loop of 2.6 to 5.17.
+fn all_pieces(current: &Task, dev: &Arc<Device>, bio_split: &BioSet, table: Arc<Table>, bio: Bio, go_on: AfterPiece) {
     let element = {
         let _frame = current.enter("alloc_io");
+        let pool = table.pools().io_pool.as_ref().expect("these variants have an io_pool");
         pool.alloc(current, Gfp::NoIo).expect("an allocation that may wait succeeds")
     };
-    let io = DmIo::new(current, md, table, Arc::clone(bio.done()), (Arc::clone(pool), element));
-    let ci = CloneInfo { md, table, io };
-    // `bio` keeps its size until the loop sends it away; `piece` walks over it.
+    let nowhere = (0, Sectors::ZERO);
+    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 1, nowhere);
+    let ci = CloneInfo { dev, bio_split, io };
+    // The bio keeps its size until the remainder is sent away; `at` walks over it.
     let mut at = Sectors::ZERO;
     let mut status = BlkStatus::Ok;
-    while at < bio.sectors {
-        let (piece, rest) = (at, bio.sectors - at);
-        match process_piece(current, &ci, &bio, piece, rest) {
+    let mut original = Some(bio);
+    while let Some(bio) = original.as_ref().filter(|bio| at < bio.sectors) {
+        match process_piece(current, &ci, bio, at, bio.sectors - at) {
             Ok(len) => at += len,
             Err(error) => {
                 status = error;
                 break;
             }
         }
-        if at < bio.sectors {
-            let mut original = Some(bio);
-            if !go_on(current, &ci, &mut original, at) {
-                break;
-            }
-            bio = original.expect("a loop that goes on keeps its bio");
+        if at < bio.sectors && !go_on(current, &ci, &mut original, at) {
+            break;
         }
     }
     // The submitter's own hold.
@@ -92,107 +93,124 @@ fn process_piece(
     rest: Sectors,
 ) -> Result<Sectors, BlkStatus> {
     let _frame = current.enter("__split_and_process_non_flush");
-    let (index, target) = ci.table.find(bio.sector + at).ok_or(BlkStatus::IoErr)?;
-    let len = max_io_len(ci.md, target, bio.sector + at).min(rest);
-    let mut clone = {
+    let table = ci.io.table();
+    let (index, target) = table.find(bio.sector + at).ok_or(BlkStatus::IoErr)?;
+    let len = max_io_len(table, target, bio.sector + at).min(rest);
+    let pooled = {
         let _frame = current.enter("alloc_tio");
-        let set = &ci.table.pools().bs;
-        ci.md.maybe_sleep_atomic(current);
-        set.alloc_clone(current, bio, Gfp::NoIo).expect("an allocation that may wait succeeds")
+        sleep_if_planted(current, table, ci.bio_split);
+        table.pools().bs.alloc(current)
     };
+    let hook = (Arc::clone(&ci.io) as Arc<_>, cookie(index, bio.sector + at));
+    let mut clone = bio.clone_of(current, Some(pooled), Some(hook));
     clone.advance(at);
     clone.truncate(len);
     ci.io.inc_pending(current);
-    map_bio(current, ci, index, target, clone);
+    map_bio(current, ci.dev, &ci.io, target, clone);
     Ok(len)
 }
 
 /// `__map_bio`: hands a clone to its target and on to the device below.
-fn map_bio(current: &Task, ci: &CloneInfo<'_>, index: usize, target: &TableTarget, clone: Bio) {
+fn map_bio(current: &Task, dev: &Device, io: &DmIo, target: &TableTarget, clone: Bio) {
     let _frame = current.enter("__map_bio");
-    ci.md.check_may_map(current);
-    if ci.md.planted() == Planted::LeaksClone {
-        drop(ci.table.pools().bs.pool().alloc(current, Gfp::NoWait));
+    let accounting = io.table().accounting();
+    accounting.check_may_map(current);
+    if accounting.planted == Planted::LeaksClone {
+        drop(io.table().pools().bs.pool().alloc(current, Gfp::NoWait));
     }
-    clone.on_end(current, Arc::clone(&ci.io) as Arc<_>, cookie(index, clone.sector));
-    match target.target.map(current, &target.range, clone) {
+    match target.target.map(current, dev, &target.range, clone) {
         Mapped::Remapped(clone) => submit_bio_noacct(current, clone),
         Mapped::Submitted => {}
         // The target's end_io is not for bios that it killed itself.
         Mapped::Kill(clone) => {
-            clone.free(current);
-            ci.io.dec_pending(current, BlkStatus::IoErr);
+            clone.done().discard(current);
+            io.dec_pending(current, BlkStatus::IoErr);
         }
     }
 }
 
 /// `max_io_len`: sectors from `sector` to the next boundary that a bio must not cross.
-fn max_io_len(md: &MappedDevice, target: &TableTarget, sector: Sectors) -> Sectors {
+fn max_io_len(table: &Table, target: &TableTarget, sector: Sectors) -> Sectors {
     let offset = target.range.offset(sector);
     let to_end = target.range.len - offset;
     match target.target.max_io_len() {
-        Some(boundary) if md.planted() != Planted::StripedNoBoundary => {
+        Some(boundary) if table.accounting().planted != Planted::StripedNoBoundary => {
             to_end.min(Sectors(boundary.0 - offset.0 % boundary.0))
         }
         _ => to_end,
     }
 }
 
+/// [`Planted::SleepsAtomic`]: a waiting allocation under a spinlock (I9 must catch it).
+#[inline]
+fn sleep_if_planted(current: &Task, table: &Table, set: &BioSet) {
+    if table.accounting().planted == Planted::SleepsAtomic {
+        current.atomically(|| set.pool().alloc(current, Gfp::NoIo));
+    }
+}
+
 /// Whether a remainder may be left to `submit_bio_noacct`: only when it would be dispatched after what was mapped.
-fn under_submission(current: &Task, md: &MappedDevice) -> bool {
-    BioLists::of(current).is_active() || md.planted() == Planted::SplitsInWorker
+fn under_submission(current: &Task, ci: &CloneInfo<'_>) -> bool {
+    BioLists::of(current).is_active() || ci.io.table().accounting().planted == Planted::SplitsInWorker
 }
 
 /// 18a25da84354: the head's completion moves to a clone from `q->bio_split`, the original becomes the remainder.
 fn remainder_is_original(current: &Task, ci: &CloneInfo<'_>, original: &mut Option<Bio>, done: Sectors) -> bool {
-    if !under_submission(current, ci.md) {
+    if !under_submission(current, ci) {
         return true;
     }
     let mut bio = original.take().expect("the loop hands its bio over");
-    let head = bio_split(current, &mut bio, done, ci.md.bio_split());
-    head.chain_to(current, &bio);
-    if ci.md.planted() != Planted::CompletesOriginal {
+    let head = bio_split(current, &mut bio, done, ci.bio_split);
+    if ci.io.table().accounting().planted != Planted::CompletesOriginal {
         ci.io.set_completes(current, Arc::clone(head.done()));
     }
+    bio.set_dev(Arc::clone(ci.dev));
     submit_bio_noacct(current, bio);
     false
 }
 
 /// The same with the roles exchanged: the original stays the head, and a clone is submitted as the remainder.
 fn remainder_is_clone(current: &Task, ci: &CloneInfo<'_>, original: &mut Option<Bio>, done: Sectors) -> bool {
-    if !under_submission(current, ci.md) {
+    if !under_submission(current, ci) {
         return true;
     }
     let bio = original.take().expect("the loop hands its bio over");
-    let set = ci.md.bio_split();
-    let mut remainder = set.alloc_clone(current, &bio, Gfp::NoIo).expect("an allocation that may wait succeeds");
+    let pooled = ci.bio_split.alloc(current);
+    let mut remainder = bio.chained_clone(current, Some(pooled));
     remainder.advance(done);
-    remainder.chain_to(current, &bio);
+    remainder.set_dev(Arc::clone(ci.dev));
     submit_bio_noacct(current, remainder);
     false
 }
 
 /// 7dd76d1feec7: one piece, whose `dm_io` and clone are one element of `io_bs`; the original, trimmed, goes back.
-fn trim(current: &Task, md: &Arc<MappedDevice>, table: &Arc<Table>, mut bio: Bio) {
+fn trim(current: &Task, dev: &Arc<Device>, table: Arc<Table>, mut bio: Bio) {
     let Some((index, target)) = table.find(bio.sector) else {
         return bio.end(current, BlkStatus::IoErr);
     };
-    let len = max_io_len(md, target, bio.sector).min(bio.sectors);
-    let set = table.pools().io_bs.as_ref().expect("this variant has an io_bs");
-    let (element, mut clone) = {
+    let len = max_io_len(&table, target, bio.sector).min(bio.sectors);
+    let element = {
         let _frame = current.enter("alloc_io");
-        md.maybe_sleep_atomic(current);
-        set.alloc_embedded(current, &bio)
+        let set = table.pools().io_bs.as_ref().expect("this variant has an io_bs");
+        sleep_if_planted(current, &table, set);
+        set.alloc_element(current)
     };
-    clone.truncate(len);
-    let io = DmIo::new(current, md, table, Arc::clone(bio.done()), element);
-    let ci = CloneInfo { md, table, io };
-    ci.io.inc_pending(current);
-    map_bio(current, &ci, index, target, clone);
-    if len < bio.sectors {
-        bio.advance(len);
-        bio.done().get_share(current);
-        submit_bio_noacct(current, bio);
+    let piece = (index, bio.sector);
+    if len == bio.sectors {
+        // The whole bio: its descriptor becomes the clone's, and nothing need be shared.
+        let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
+        drop(bio.replace_done(Arc::clone(&io) as Arc<_>));
+        map_bio(current, dev, &io, &io.table().targets()[index], bio);
+        io.dec_pending(current, BlkStatus::Ok);
+        return;
     }
-    ci.io.dec_pending(current, BlkStatus::Ok);
+    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
+    let mut clone = bio.with_done(Arc::clone(&io) as Arc<_>);
+    clone.truncate(len);
+    map_bio(current, dev, &io, &io.table().targets()[index], clone);
+    bio.advance(len);
+    bio.done().get_share(current);
+    bio.set_dev(Arc::clone(dev));
+    submit_bio_noacct(current, bio);
+    io.dec_pending(current, BlkStatus::Ok);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
+use super::accounting::IoAccounting;
 use super::errno::Errno;
 use super::target::{Target, TargetArgs, TargetRange, TargetType};
 use crate::block::{BioSet, BlockCore, Device};
@@ -37,6 +38,7 @@ pub struct Pools {
 
 /// A loaded table.
 pub struct Table {
+    accounting: Arc<IoAccounting>,
     targets: Vec<TableTarget>,
     pools: Pools,
     wants_end_io: bool,
@@ -48,6 +50,8 @@ pub struct TableContext<'a> {
     pub device: &'a str,
     /// Its `major:minor`, for the log.
     pub dev: &'a str,
+    /// The device's I/O in flight.
+    pub accounting: &'a Arc<IoAccounting>,
     /// The machine's block layer.
     pub core: &'a Arc<BlockCore>,
     /// Known target types.
@@ -86,7 +90,8 @@ impl Table {
         let wants_end_io = targets.iter().any(|target| target.target.wants_end_io());
         let flushes = targets.iter().map(|target| target.target.num_flush_bios()).max().unwrap_or(0);
         let pools = Pools::new(current, context, flushes);
-        let table = Self { targets, pools, wants_end_io };
+        let accounting = Arc::clone(context.accounting);
+        let table = Self { accounting, targets, pools, wants_end_io };
         for (device, _, _) in table.devices() {
             device.open();
         }
@@ -120,7 +125,8 @@ impl Table {
             return Err(refuse(&format!("{name}: Gap in table (-EINVAL)")));
         }
         let argv = argv.iter().map(String::as_str).collect();
-        let mut args = TargetArgs { range, argv, get_device: context.get_device };
+        let mut args =
+            TargetArgs { range, argv, planted: context.core.variants().planted, get_device: context.get_device };
         let target = (kind.ctr)(current, &mut args).map_err(|error| {
             refuse(&format!("{name}: {} (-{})", error.message, error.errno));
             error.errno
@@ -142,6 +148,12 @@ impl Table {
     /// The targets, in order.
     pub fn targets(&self) -> &[TableTarget] {
         &self.targets
+    }
+
+    /// The I/O in flight of the device that it belongs to.
+    #[inline]
+    pub const fn accounting(&self) -> &Arc<IoAccounting> {
+        &self.accounting
     }
 
     /// The table's pools.

@@ -11,6 +11,7 @@ use dmlab_units::Sectors;
 use super::errno::Errno;
 use crate::block::{Bio, BlkStatus, Device};
 use crate::sched::Task;
+use crate::variants::Planted;
 
 /// A kind of target.
 pub struct TargetType {
@@ -60,6 +61,8 @@ pub struct TargetArgs<'a> {
     pub range: TargetRange,
     /// The words after the type.
     pub argv: Vec<&'a str>,
+    /// The machine's planted bug.
+    pub planted: Planted,
     /// Finds devices, as `dm_get_device` does.
     pub get_device: &'a dyn Fn(&str) -> Result<Arc<Device>, Errno>,
 }
@@ -86,8 +89,8 @@ pub enum Mapped {
 
 /// A target of a loaded table.
 pub trait Target: Send + Sync {
-    /// Sends a bio, whose sectors are still those of the mapped device, on its way.
-    fn map(&self, current: &Task, range: &TargetRange, bio: Bio) -> Mapped;
+    /// Sends a bio, whose sectors are still those of the mapped device `dev`, on its way.
+    fn map(&self, current: &Task, dev: &Device, range: &TargetRange, bio: Bio) -> Mapped;
 
     /// Bios must not cross multiples of this many sectors of the target's own offset.
     fn max_io_len(&self) -> Option<Sectors> {

@@ -23,6 +23,11 @@ pub enum Outcome {
         /// The bound.
         steps: u64,
     },
+    /// The bound on operations was reached, and in the second half of the run nobody did anything but yield and sleep.
+    Livelock {
+        /// The bound.
+        steps: u64,
+    },
     /// The engine hit a `BUG()`.
     Crash(Bug),
     /// dmlab itself is at fault: a Rust panic.

@@ -133,7 +133,17 @@ impl<T: Clone + Send + 'static> Srcu<T> {
     pub fn read_lock<'a>(&'a self, current: &'a Task) -> SrcuGuard<'a, T> {
         let granted = self.object.perform(current, SrcuOp::ReadLock);
         let (generation, value) = granted.expect("a reader is given a generation and a value");
-        SrcuGuard { srcu: self, current, generation, value }
+        SrcuGuard { _unlock: Unlock { srcu: self, current, generation }, value }
+    }
+
+    /// As [`Self::read_lock`], around `section`, which gets the value itself.
+    #[inline]
+    #[track_caller]
+    pub fn read_with<R>(&self, current: &Task, section: impl FnOnce(T) -> R) -> R {
+        let granted = self.object.perform(current, SrcuOp::ReadLock);
+        let (generation, value) = granted.expect("a reader is given a generation and a value");
+        let _unlock = Unlock { srcu: self, current, generation };
+        section(value)
     }
 
     /// `rcu_assign_pointer`: later readers read `value`.
@@ -156,10 +166,15 @@ impl<T: Clone + Send + 'static> Srcu<T> {
 
 /// A read-side section, with what it reads.
 pub struct SrcuGuard<'a, T: Clone + Send + 'static> {
+    _unlock: Unlock<'a, T>,
+    value: T,
+}
+
+/// The end of a read-side section.
+struct Unlock<'a, T: Clone + Send + 'static> {
     srcu: &'a Srcu<T>,
     current: &'a Task,
     generation: u64,
-    value: T,
 }
 
 impl<T: Clone + Send + 'static> Deref for SrcuGuard<'_, T> {
@@ -169,7 +184,7 @@ impl<T: Clone + Send + 'static> Deref for SrcuGuard<'_, T> {
     }
 }
 
-impl<T: Clone + Send + 'static> Drop for SrcuGuard<'_, T> {
+impl<T: Clone + Send + 'static> Drop for Unlock<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.srcu.object.release(self.current, SrcuOp::ReadUnlock(self.generation));

@@ -31,7 +31,7 @@ fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ct
 }
 
 impl Target for ErrorTarget {
-    fn map(&self, current: &Task, _range: &TargetRange, bio: Bio) -> Mapped {
+    fn map(&self, current: &Task, _dev: &Device, _range: &TargetRange, bio: Bio) -> Mapped {
         let _frame = current.enter("io_err_map");
         Mapped::Kill(bio)
     }

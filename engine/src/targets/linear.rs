@@ -18,6 +18,8 @@ pub(super) static TYPE: TargetType = TargetType { name: "linear", version: [1, 4
 struct Linear {
     dev: Arc<Device>,
     start: Sectors,
+    /// The same, but for [`Planted::LinearNoOffset`].
+    maps_to: Sectors,
 }
 
 /// `<dev> <start>`
@@ -25,17 +27,16 @@ fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ct
     let [dev, start] = args.argv[..] else { return Err(CtrError::invalid("Invalid argument count")) };
     let start = start.parse().map_err(|_| CtrError::invalid("Invalid device sector"))?;
     let dev = args.device(dev, "Device lookup failed")?;
-    Ok(Box::new(Linear { dev, start }))
+    let maps_to = if args.planted == Planted::LinearNoOffset { Sectors::ZERO } else { start };
+    Ok(Box::new(Linear { dev, start, maps_to }))
 }
 
 impl Target for Linear {
     #[inline]
-    fn map(&self, current: &Task, range: &TargetRange, mut bio: Bio) -> Mapped {
+    fn map(&self, current: &Task, _dev: &Device, range: &TargetRange, mut bio: Bio) -> Mapped {
         let _frame = current.enter("linear_map");
-        let forgets = bio.dev.core().variants().planted == Planted::LinearNoOffset;
-        let start = if forgets { Sectors::ZERO } else { self.start };
-        bio.sector = start + range.offset(bio.sector);
-        bio.dev = Arc::clone(&self.dev);
+        bio.sector = self.maps_to + range.offset(bio.sector);
+        bio.set_dev(Arc::clone(&self.dev));
         Mapped::Remapped(bio)
     }
 

@@ -26,6 +26,7 @@ struct Stripe {
 struct Striped {
     stripes: Vec<Stripe>,
     chunk: Sectors,
+    planted: Planted,
 }
 
 /// `<stripes> <chunk> [<dev> <start>]+`
@@ -51,7 +52,7 @@ fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ct
         Ok(Stripe { dev: args.device(pair[0], message)?, physical_start, errors: Word::default() })
     };
     let stripes = devices.chunks(2).map(stripe).collect::<Result<_, _>>()?;
-    Ok(Box::new(Striped { stripes, chunk: Sectors(chunk) }))
+    Ok(Box::new(Striped { stripes, chunk: Sectors(chunk), planted: args.planted }))
 }
 
 impl Striped {
@@ -64,15 +65,15 @@ impl Striped {
 }
 
 impl Target for Striped {
-    fn map(&self, current: &Task, range: &TargetRange, mut bio: Bio) -> Mapped {
+    fn map(&self, current: &Task, _dev: &Device, range: &TargetRange, mut bio: Bio) -> Mapped {
         let _frame = current.enter("stripe_map");
         let (mut stripe, sector) = self.locate(range.offset(bio.sector));
-        if bio.dev.core().variants().planted == Planted::StripedRotated {
+        if self.planted == Planted::StripedRotated {
             stripe = (stripe + 1) % self.stripes.len();
         }
         let stripe = &self.stripes[stripe];
         bio.sector = stripe.physical_start + sector;
-        bio.dev = Arc::clone(&stripe.dev);
+        bio.set_dev(Arc::clone(&stripe.dev));
         Mapped::Remapped(bio)
     }
 
@@ -103,8 +104,7 @@ impl Target for Striped {
 
     fn status(&self) -> String {
         let devices: Vec<String> = self.stripes.iter().map(|stripe| stripe.dev.id().to_string()).collect();
-        let lies = self.stripes[0].dev.core().variants().planted == Planted::StatusLies;
-        let healthy = |stripe: &Stripe| lies || stripe.errors.get() == 0;
+        let healthy = |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.get() == 0;
         let letters: String = self.stripes.iter().map(|stripe| if healthy(stripe) { 'A' } else { 'D' }).collect();
         format!("{} {} 1 {letters}", self.stripes.len(), devices.join(" "))
     }

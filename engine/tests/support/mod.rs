@@ -15,6 +15,9 @@ use dmlab_engine::sched::{Outcome, RunResult, Task, threads};
 use dmlab_engine::sync::{Allocator, Completion};
 use dmlab_units::{Nanos, Seed};
 
+/// A model that needs nothing but the task it runs in.
+pub(crate) type Model = fn(&Task);
+
 /// Schedules that a model is put through per strategy, where a test does not say otherwise.
 pub(crate) const SCHEDULES: u64 = 300;
 

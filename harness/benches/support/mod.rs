@@ -60,8 +60,7 @@ pub fn submit_repeatedly(current: &Task, device: &Arc<Device>, sectors: Sectors,
     let started = Instant::now();
     for _ in 0..iterations {
         let (dev, data) = (Arc::clone(device), Some(data.clone()));
-        let bio = Bio::new(current, BioOp::Write, dev, Sectors::ZERO, sectors, data);
-        bio.on_end(current, Arc::clone(&hook), 0);
+        let bio = Bio::new(current, BioOp::Write, dev, (Sectors::ZERO, sectors), data, (Arc::clone(&hook), 0));
         submit_bio(current, bio);
     }
     started.elapsed()

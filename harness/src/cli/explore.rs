@@ -1,6 +1,6 @@
 //! `dmlab explore`: the explorer's cells only, every failing schedule saved and reported.
 //!
-//! Not here: exhaustive search and its strategies (only the portfolio of random walks so far).
+//! Not here: exhaustive search and its strategies (so far only the portfolio of PCT and random walks).
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,6 @@
 //! `dmlab list` and `dmlab variants`: what there is to run, and which algorithms it can run with.
+//!
+//! Invariant: the order is that of the catalogues. Not here: running anything.
 
 use dmlab_engine::variants::Variants;
 use dmlab_results::ExitCode;

@@ -1,4 +1,6 @@
 //! `dmlab validate`: every mistake of every file, without running anything.
+//!
+//! Not here: what can only be known by running, such as whether a counter or a pool of that name exists.
 
 use dmlab_results::ExitCode;
 

@@ -15,7 +15,7 @@ mod steps;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dmlab_scenarios::{Action, DeviceKind, Scenario, Step};
+use dmlab_scenarios::{Action, DeviceKind, Fault, Scenario, Step};
 use dmlab_units::Seed;
 
 pub use findings::{Findings, JobFinding, LoadFinding};
@@ -26,6 +26,8 @@ use crate::backend::Actor;
 pub struct Script {
     scenario: Arc<Scenario>,
     seed: Seed,
+    /// Faults in force: they add up, whichever flow begins them, until they are healed.
+    faults: Mutex<Vec<Fault>>,
     findings: Mutex<Findings>,
 }
 
@@ -35,7 +37,12 @@ struct Stopped;
 impl Script {
     /// A script of `scenario`, whose data and offsets are decided by `seed`.
     pub fn new(scenario: &Arc<Scenario>, seed: Seed) -> Arc<Self> {
-        Arc::new(Self { scenario: Arc::clone(scenario), seed: seed.derive("script"), findings: Mutex::default() })
+        Arc::new(Self {
+            scenario: Arc::clone(scenario),
+            seed: seed.derive("script"),
+            faults: Mutex::default(),
+            findings: Mutex::default(),
+        })
     }
 
     /// Performs all steps, after creating the dm devices that no step creates.
@@ -60,6 +67,15 @@ impl Script {
 
     fn note(&self, note: impl FnOnce(&mut Findings)) {
         note(&mut self.findings.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Changes the faults in force.
+    fn change_faults(&self, actor: &dyn Actor, change: impl FnOnce(&mut Vec<Fault>)) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut faults);
+        let now = faults.clone();
+        drop(faults);
+        actor.set_faults(&now);
     }
 
     fn fail(&self, line: u32, message: String) -> Stopped {

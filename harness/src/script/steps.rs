@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, Fault, IoOp, Outcome, Step, Submit};
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Step, Submit};
 use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
@@ -18,12 +18,10 @@ const STAMP_SECTORS: Sectors = Sectors(2048);
 
 impl Script {
     pub(super) fn steps(self: &Arc<Self>, actor: &dyn Actor, steps: &[Step]) -> Result<(), Stopped> {
-        let mut faults = Vec::new();
-        steps.iter().try_for_each(|step| self.step(actor, step, &mut faults))
+        steps.iter().try_for_each(|step| self.step(actor, step))
     }
 
-    /// `faults` are those that this list of steps has begun: they add up until healed.
-    fn step(self: &Arc<Self>, actor: &dyn Actor, step: &Step, faults: &mut Vec<Fault>) -> Result<(), Stopped> {
+    fn step(self: &Arc<Self>, actor: &dyn Actor, step: &Step) -> Result<(), Stopped> {
         let line = step.line;
         let control = |operation: Control<'_>, outcome: Outcome| {
             let result = actor.control(operation).map(|_| ());
@@ -47,13 +45,11 @@ impl Script {
             Action::Verify(extent) => self.verify(actor, line, extent, &extent.device, extent.at),
             Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at),
             Action::Fault(fault) => {
-                faults.push(fault.clone());
-                actor.set_faults(faults);
+                self.change_faults(actor, |faults| faults.push(fault.clone()));
                 Ok(())
             }
             Action::Heal => {
-                faults.clear();
-                actor.set_faults(faults);
+                self.change_faults(actor, Vec::clear);
                 Ok(())
             }
             Action::Parallel(branches) => {

@@ -96,6 +96,8 @@ impl Explorer {
         let core = core.get();
         let mut last = None;
         let mut step = 0;
+        // The last step at which anybody did more than wait in a loop.
+        let mut last_work = 0;
         loop {
             if let Err(failure) = self.settle(core) {
                 return (failure, step);
@@ -109,13 +111,18 @@ impl Explorer {
                 return (stuck_outcome(core), step);
             }
             if step >= self.limits.steps_max {
-                return (Outcome::StepLimit { steps: step }, step);
+                let idles = step - last_work > step / 2;
+                let (livelock, limit) = (Outcome::Livelock { steps: step }, Outcome::StepLimit { steps: step });
+                return (if idles { livelock } else { limit }, step);
             }
             if step.is_multiple_of(STEPS_PER_INTERRUPT_CHECK) && self.limits.interrupt.load(Ordering::Relaxed) {
                 return (Outcome::Interrupted, step);
             }
             let task = Self::pick(core, strategy, last, step);
             self.note(core, task);
+            if !matches!(core.entries.borrow()[task.index()].op.kind, OpKind::Yield | OpKind::Sleep) {
+                last_work = step;
+            }
             step += 1;
             last = Some(task);
             if let Err(failure) = self.resume(core, task) {

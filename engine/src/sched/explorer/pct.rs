@@ -53,10 +53,10 @@ impl Strategy for Pct {
     }
 
     fn pick(&mut self, view: &View<'_>) -> TaskId {
-        if let Some(last) = view.last {
-            if self.change_points.contains(&view.step) {
-                self.fall(last);
-            }
+        if let Some(last) = view.last
+            && self.change_points.contains(&view.step)
+        {
+            self.fall(last);
         }
         let mut best = None;
         for task in view.ready().iter() {

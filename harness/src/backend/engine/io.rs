@@ -65,8 +65,8 @@ impl OpenDevice for EngineDevice<'_> {
             IoOp::Flush => BioOp::Flush,
         };
         let data = (op != BioOp::Flush).then(|| BioVec::new(Arc::clone(&self.slots[slot as usize])));
-        let bio = Bio::new(self.current, op, Arc::clone(&self.device), at, sectors, data);
-        bio.on_end(self.current, Arc::clone(&self.done) as Arc<_>, u64::from(slot));
+        let hook = (Arc::clone(&self.done) as Arc<_>, u64::from(slot));
+        let bio = Bio::new(self.current, op, Arc::clone(&self.device), (at, sectors), data, hook);
         submit_bio(self.current, bio);
     }
 

@@ -16,5 +16,5 @@ mod stage;
 pub use faults::matches as pool_matches;
 pub use play::{Performance, Play, PoolUse};
 pub(crate) use stage::same_end;
-pub use stage::{ExplorerStage, Found};
+pub use stage::{ExplorerStage, Found, TraceStep};
 pub use stage::{perform_on_threads, perform_virtually};

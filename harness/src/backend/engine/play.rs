@@ -30,6 +30,7 @@ pub struct Play {
 }
 
 /// What a performance found out.
+#[derive(Default)]
 pub struct Performance {
     /// What the steps saw.
     pub findings: Findings,

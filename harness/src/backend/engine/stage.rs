@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dmlab_engine::sched::explorer::{
-    Choices, CostTable, Divergence, Explorer, Fair, Limits, Replay, Strategy, TraceStep,
+    Choices, CostTable, Divergence, Explorer, Fair, Limits, Portfolio, Replay, Strategy,
 };
 use dmlab_engine::sched::{Outcome, RunResult, threads};
-use dmlab_units::{Nanos, Seed};
+
+pub use dmlab_engine::sched::explorer::TraceStep;
+use dmlab_units::Nanos;
 
 use super::play::{Performance, Play};
 use crate::plan::Plan;
@@ -60,6 +62,7 @@ pub struct Found {
 pub struct ExplorerStage<'a> {
     plan: &'a Plan,
     explorer: Explorer,
+    strategy: Portfolio,
     limits: Limits,
 }
 
@@ -67,19 +70,15 @@ impl<'a> ExplorerStage<'a> {
     /// A stage for `plan`.
     pub fn new(plan: &'a Plan, interrupt: &Arc<AtomicBool>) -> Self {
         let limits = Limits { steps_max: plan.scenario.steps_max, interrupt: Arc::clone(interrupt) };
-        Self { plan, explorer: Explorer::new(limits.clone()), limits }
-    }
-
-    /// The seed of the strategy.
-    pub fn strategy_seed(&self) -> Seed {
-        self.plan.seed.derive("strategy")
+        let strategy = Portfolio::new(plan.seed.derive("strategy"));
+        Self { plan, explorer: Explorer::new(limits.clone()), strategy, limits }
     }
 
     /// Performs the plan under one more schedule.
-    pub fn perform(&mut self, strategy: &mut dyn Strategy) -> (RunResult, Performance) {
+    pub fn perform(&mut self) -> (RunResult, Performance) {
         let play = play(self.plan, false);
         let there = Arc::clone(&play);
-        let result = self.explorer.run(strategy, move |current| there.perform(current));
+        let result = self.explorer.run(&mut self.strategy, move |current| there.perform(current));
         (result, play.result())
     }
 

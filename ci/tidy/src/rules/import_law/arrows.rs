@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OUTSIDERS: &[(&str, &[&str])] = &[
     ("clap", &["dmlab"]),
     ("anyhow", &["dmlab"]),
-    ("serde", &["dmlab", "dmlab-results", "dmlab-scenarios"]),
+    ("serde", &["dmlab", "dmlab-faults", "dmlab-results", "dmlab-scenarios", "dmlab-units"]),
     ("serde_json", &["dmlab", "dmlab-results", "dmlab-scenarios"]),
 ];
 

@@ -1,0 +1,114 @@
+//! [`IoAccounting`]: how many I/Os of a mapped device are in flight, and who waits for none to be.
+//!
+//! Invariants: an I/O is counted from `alloc_io` to just before its original bio ends; a suspender that has set
+//! `block_io` is woken when the count reaches 0. The flags here are copies, for those who may be late by one operation;
+//! what decides whether a bio is mapped is published by the live table's SRCU domain.
+//! Not here: statistics per operation (`part_stat`).
+
+use crate::sched::Task;
+use crate::sched::cell::Word;
+use crate::sync::{SpinSection, WaitQueue};
+use crate::variants::Planted;
+
+#[derive(Default)]
+struct InFlight {
+    count: u64,
+    peak: u64,
+}
+
+/// I/O in flight.
+pub struct IoAccounting {
+    name: Box<str>,
+    /// The machine's planted bug.
+    pub planted: Planted,
+    in_flight: SpinSection<InFlight>,
+    /// `md->wait`.
+    wait: WaitQueue,
+    block_io: Word,
+    suspended: Word,
+}
+
+impl IoAccounting {
+    /// Nothing in flight on the device `name`.
+    pub fn new(current: &Task, name: &str, planted: Planted) -> Self {
+        let runtime = current.runtime();
+        Self {
+            name: name.into(),
+            planted,
+            in_flight: SpinSection::new(runtime, &format!("{name}.in_flight"), InFlight::default()),
+            wait: WaitQueue::new(runtime, &format!("{name}.wait")),
+            block_io: Word::default(),
+            suspended: Word::default(),
+        }
+    }
+
+    /// `start_io_acct`.
+    #[inline]
+    pub fn start(&self, current: &Task) {
+        self.in_flight.with(current, |in_flight| {
+            in_flight.count += 1;
+            in_flight.peak = in_flight.peak.max(in_flight.count);
+        });
+    }
+
+    /// `end_io_acct`.
+    #[inline]
+    pub fn end(&self, current: &Task) {
+        let left = self.in_flight.with(current, |in_flight| {
+            in_flight.count -= 1;
+            in_flight.count
+        });
+        // Only a suspender sleeps on this queue, and it blocks I/O before it looks at the count.
+        if left == 0 && self.block_io.get() != 0 {
+            self.wait.wake_up_all(current);
+        }
+    }
+
+    /// `dm_wait_for_completion`.
+    pub fn wait_until_idle(&self, current: &Task) {
+        let _frame = current.enter("dm_wait_for_completion");
+        self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| in_flight.count == 0));
+    }
+
+    /// I/Os in flight at this moment.
+    pub fn count(&self) -> u64 {
+        self.in_flight.peek(|in_flight| in_flight.count)
+    }
+
+    /// The most I/Os (pieces, under `trim`) that were ever in flight at once.
+    pub fn peak(&self) -> u64 {
+        self.in_flight.peek(|in_flight| in_flight.peak)
+    }
+
+    /// Says that bios are (not) to be mapped; to be said before it is published.
+    pub fn set_block_io(&self, block_io: bool) {
+        self.block_io.set(u64::from(block_io));
+    }
+
+    /// Says that the device is (not) suspended.
+    pub fn set_suspended(&self, suspended: bool) {
+        self.suspended.set(u64::from(suspended));
+    }
+
+    /// Whether the device is suspended.
+    #[inline]
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.get() != 0
+    }
+
+    /// I7: no map call between the return of a suspend and the resume.
+    #[inline]
+    pub fn check_may_map(&self, current: &Task) {
+        if self.is_suspended() {
+            current.bug(format!("{}: a bio is mapped while the device is suspended", self.name));
+        }
+    }
+
+    /// I7, the other half: what a suspend returns over is over.
+    pub fn check_nothing_in_flight(&self, current: &Task) {
+        let count = self.count();
+        if count > 0 {
+            current.bug(format!("{}: suspend returns with {count} bio(s) in flight", self.name));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The mutation check: every scenario of the catalogue fails on a broken variant and passes without it, every planted
+//! bug is caught by some scenario.
+//!
+//! Invariant: a scenario without a row in [`MUTATIONS`] fails a test, so that none gets in that cannot fail.
+//! Not here: the single checkers (`checkers.rs`), the command line.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use dmlab_engine::variants::Planted;
+use dmlab_results::CellRecord;
+use dmlab_scenarios::catalog;
+use support::{Overrides, catalogued, complaints, plans, records, run};
+
+/// A change under which a scenario must fail, and the complaint that must be among those that catch it.
+struct Mutation {
+    scenario: &'static str,
+    /// Replaces the values of the axes, also of those that the scenario has.
+    overrides: Overrides<'static>,
+    caught_by: &'static str,
+}
+
+const fn mutation(scenario: &'static str, overrides: Overrides<'static>, caught_by: &'static str) -> Mutation {
+    Mutation { scenario, overrides, caught_by }
+}
+
+/// Planted bugs, and historic variants on which a scenario's expectation no longer holds.
+const MUTATIONS: &[Mutation] = &[
+    mutation("bio/rescuer-many-tasks", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    // A split that dispatches before it allocates again needs no rescuer: the expected deadlock must be missed.
+    mutation("bio/rescuer-many-tasks", &[("split", "trim")], "verdict pass, expected deadlock"),
+    mutation("bio/rescuer-one-task", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
+    mutation("bio/rescuer-one-task", &[("split", "depth-first")], "verdict pass, expected deadlock"),
+    mutation("bio/rescuer-one-task", &[("split", "depth-first")], "punted_bios is 0, expected >= 2"),
+    mutation("bio/rescuer-punt-all-or-own", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    // Without any rescuer it is interleaving A.
+    mutation("bio/rescuer-punt-all-or-own", &[("rescue", "none")], "verdict deadlock, expected pass"),
+    mutation("bio/split-completes-head", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("bio/split-completes-head", &[("split", "clone-is-remainder")], "verdict pass, expected leak"),
+    mutation("bio/split-entry-order", &[("planted", "unsorted-lists")], "bios entered drivers in the order"),
+    mutation("bio/split-entry-order", &[("planted", "linear-no-offset")], "bios entered drivers in the order"),
+    mutation("bio/split-head-or-remainder", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
+    mutation("bio/split-head-or-remainder", &[("planted", "unsorted-lists")], "peak use of t.bio_split is 2"),
+    mutation("bio/split-stacked-fifo", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
+    mutation("bio/split-stacked-fifo", &[("split", "trim")], "verdict pass, expected deadlock"),
+    mutation("bio/two-bios-one-barrier", &[("planted", "completes-original")], "verdict leak, expected pass"),
+    mutation("dm/deferred-from-workqueue", &[("planted", "splits-in-worker")], "bios entered drivers in the order"),
+    mutation("dm/deferred-from-workqueue", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
+    mutation("dm/errors-surface", &[("planted", "drops-error")], "verdict fail, expected pass"),
+    mutation("dm/linear-layout", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
+    mutation("dm/striped-layout", &[("planted", "striped-rotated")], "verdict corruption, expected pass"),
+    mutation("dm/striped-layout", &[("planted", "striped-no-boundary")], "verdict corruption, expected pass"),
+    mutation("dm/striped-layout", &[("planted", "status-lies")], "verdict fail, expected pass"),
+    mutation("dm/suspend-under-io", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
+    mutation("dm/suspend-under-io", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
+    mutation("dm/table-refusals", &[("planted", "accepts-gaps")], "verdict fail, expected pass"),
+    mutation("mempool/starve-stack", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
+    mutation("mempool/starve-stack", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
+];
+
+fn is_caught(mutation: &Mutation, record: &CellRecord) -> bool {
+    !record.ok && record.mismatches.iter().any(|mismatch| mismatch.contains(mutation.caught_by))
+}
+
+#[test]
+fn every_scenario_of_the_catalogue_has_a_mutation_and_every_mutation_a_scenario() {
+    let with_a_row: BTreeSet<&str> = MUTATIONS.iter().map(|mutation| mutation.scenario).collect();
+    let shipped: BTreeSet<&str> = catalog().iter().map(|entry| entry.id()).collect();
+    assert_eq!(with_a_row, shipped);
+}
+
+#[test]
+fn every_mutation_is_caught_by_the_expectation_that_is_there_for_it() {
+    let mut missed = Vec::new();
+    for mutation in MUTATIONS {
+        let records = records(&catalogued(mutation.scenario), mutation.overrides);
+        if !records.iter().any(|record| is_caught(mutation, record)) {
+            let found: Vec<String> = records.iter().filter(|record| !record.ok).map(complaints).collect();
+            let (scenario, overrides, caught_by) = (mutation.scenario, mutation.overrides, mutation.caught_by);
+            missed.push(format!("{scenario} {overrides:?}: nothing said {caught_by:?}, but {found:?}"));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn every_scenario_is_ok_without_its_mutation() {
+    let records = catalog().iter().flat_map(|entry| records(&catalogued(entry.id()), &[]));
+    let not_ok: Vec<String> = records.filter(|record| !record.ok).map(|record| complaints(&record)).collect();
+    assert!(not_ok.is_empty(), "{not_ok:#?}");
+}
+
+#[test]
+fn every_planted_bug_is_caught_by_a_scenario_of_the_catalogue() {
+    let caught = |planted: Planted, id: &str| {
+        let plans = plans(&catalogued(id), &[("planted", planted.name())], None);
+        plans.iter().any(|plan| !run(plan).record.ok)
+    };
+    let bugs = Planted::ALL.iter().filter(|planted| **planted != Planted::None);
+    // Those that have a row first: they are likely to catch it, and the search ends at the first catch.
+    let likely = |planted: Planted| {
+        let rows = MUTATIONS.iter().filter(move |row| row.overrides == [("planted", planted.name())].as_slice());
+        rows.map(|row| row.scenario).chain(catalog().iter().map(|entry| entry.id()))
+    };
+    let missed: Vec<&str> = bugs
+        .filter(|planted| !likely(**planted).any(|id| caught(**planted, id)))
+        .map(|planted| planted.name())
+        .collect();
+    assert!(missed.is_empty(), "no scenario fails with {missed:?}");
+}
+
+#[test]
+fn the_honest_engine_is_not_a_mutation() {
+    for entry in catalog() {
+        let without_planted = catalogued(entry.id()).axes().iter().all(|axis| axis.name != "planted");
+        if without_planted && !entry.id().starts_with("perf/") {
+            let records = records(&catalogued(entry.id()), &[("planted", "none")]);
+            assert!(records.iter().all(|record| record.ok), "{}", entry.id());
+        }
+    }
+}

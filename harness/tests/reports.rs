@@ -1,0 +1,84 @@
+//! The deadlock reports of S2 and S8, as people read them: pool, holder and both chains of functions, to the letter but
+//! for line numbers of the source, on both drivers.
+//!
+//! Golden: a change of the report's form changes these texts, and should be looked at with a reader's eyes.
+//! Not here: how a report is found (`engine/src/sched/waits.rs`).
+
+mod support;
+
+use dmlab::plan::RunOn;
+use dmlab_results::Verdict;
+use support::{Overrides, one_cell};
+
+/// `[<dm/split.rs:168>]` becomes `[<dm/split.rs:N>]`.
+fn without_line_numbers(report: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(':') {
+        Some((before, number)) if before.contains("[<") && number.ends_with(">]") => format!("{before}:N>]"),
+        _ => line.trim_end().to_owned(),
+    };
+    report.trim_end().lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn report(scenario: &str, overrides: Overrides<'_>, run_on: RunOn) -> String {
+    let run = one_cell(scenario, overrides, run_on);
+    assert_eq!(run.record.verdict, Verdict::Deadlock);
+    without_line_numbers(&run.record.report.expect("a deadlock has a report"))
+}
+
+#[track_caller]
+fn assert_reads(found: &str, golden: &str) {
+    let differs = found.lines().zip(golden.lines()).position(|(found, golden)| found != golden);
+    assert!(found == golden.trim_end(), "line {differs:?} differs; the report now reads:\n{found}\n");
+}
+
+const S2: &str = r#"GOLDEN_S2"#;
+
+const S8_A: &str = r#"GOLDEN_S8A"#;
+
+const S8_B: &str = r#"GOLDEN_S8B"#;
+
+const S8_PUNT_ALL: &str = r#"GOLDEN_PUNT"#;
+
+#[test]
+fn s2_reads_as_it_should_on_both_drivers() {
+    let cell = [("split", "clone-is-remainder"), ("sectors", "32")];
+    for run_on in [RunOn::Explorer, RunOn::Threads] {
+        assert_reads(&report("bio/split-head-or-remainder", &cell, run_on), S2);
+    }
+}
+
+#[test]
+fn s8_interleaving_a_reads_as_it_should_on_both_drivers() {
+    for run_on in [RunOn::Explorer, RunOn::Threads] {
+        assert_reads(&report("bio/rescuer-one-task", &[("rescue", "none"), ("gmr", "fifo")], run_on), S8_A);
+    }
+}
+
+#[test]
+fn s8_interleaving_b_names_both_tasks_as_holders_of_what_the_other_waits_for() {
+    assert_reads(&report("bio/rescuer-many-tasks", &[("rescue", "none")], RunOn::Explorer), S8_B);
+}
+
+#[test]
+fn s8_with_a_rescuer_that_takes_all_names_the_rescuer_and_what_it_waits_for() {
+    assert_reads(&report("bio/rescuer-punt-all-or-own", &[("rescue", "punt-all")], RunOn::Explorer), S8_PUNT_ALL);
+}
+
+#[test]
+fn a_reader_finds_pool_holder_and_both_dm_functions_without_the_source() {
+    for (scenario, cell, pool) in [
+        ("bio/split-head-or-remainder", &[("split", "clone-is-remainder"), ("sectors", "32")][..], "t.bio_split"),
+        ("bio/rescuer-one-task", &[("rescue", "none"), ("gmr", "sorted")][..], "t.bs"),
+        ("bio/rescuer-many-tasks", &[("rescue", "none")][..], "t.bs"),
+        ("bio/rescuer-punt-all-or-own", &[("rescue", "punt-all")][..], "d.bs"),
+    ] {
+        let report = report(scenario, cell, RunOn::Explorer);
+        let (waits, holds) = report.split_once("  => held by ").expect("somebody in the cycle holds it");
+        assert!(waits.contains(&format!("waits in mempool_alloc for mempool \"{pool}\" (")), "{report}");
+        for chain in [waits, holds] {
+            assert!(chain.contains("__split_and_process_bio"), "{report}");
+            assert!(chain.contains("dm_submit_bio"), "{report}");
+        }
+        assert!(holds.contains("element"), "{report}");
+    }
+}

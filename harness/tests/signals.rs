@@ -1,0 +1,136 @@
+//! What Ctrl-C does to a run: it ends within seconds with code 130, what was finished is written, nothing else is left.
+//!
+//! Not here: everything else about the command line (`cli.rs`).
+
+mod support;
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use dmlab_results::Record;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{Folder, binary};
+
+/// A user's patience.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More schedules than anybody waits for.
+const MANY: &str = "100000000";
+
+const ENDLESS: &str = "\
+scenario: t/endless
+about: more I/O than anybody waits for
+runs: [threads]
+devices:
+  d: { ram: 1MiB }
+  t: { dm: [\"0 2048 linear $d 0\"] }
+steps:
+  - load: { on: t, rw: randwrite, bs: 4k, iodepth: 4, io_size: 16TiB }
+";
+
+fn start(folder: &Folder, args: &[&str]) -> Child {
+    let mut command = Command::new(binary());
+    command.args(args).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("dmlab can be started")
+}
+
+/// Waits until the process has a handler for `signal`, then gives it time to get into its work, then sends it.
+fn interrupt(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim).unwrap_or("0");
+        u64::from_str_radix(mask, 16).unwrap_or(0) & (1 << (signal as i32 - 1)) != 0
+    };
+    let started = Instant::now();
+    while !caught() {
+        assert!(started.elapsed() < PATIENCE, "no handler for {signal} was ever set");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    kill(pid, signal).expect("the process runs still");
+}
+
+/// What the process ends in, in time.
+fn ended(mut child: Child) -> Output {
+    let since = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if since.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("it still ran {PATIENCE:?} after the signal");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn interrupted_record(folder: &Folder) -> Record {
+    let record = Record::from_json(&folder.read("record.json")).expect("the record is whole");
+    assert!(record.interrupted);
+    record
+}
+
+#[test]
+fn an_interrupted_exploration_still_writes_what_was_finished() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let folder = Folder::new();
+        let args = ["run", "bio/rescuer-many-tasks", "--schedules", MANY, "--json", "record.json"];
+        let child = start(&folder, &args);
+        interrupt(&child, signal);
+        let output = ended(child);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let record = interrupted_record(&folder);
+        // The first cell's deadlock takes a few schedules; the second would never end.
+        assert_eq!(record.cells.len(), 1);
+        assert!(record.cells[0].ok && record.cells[0].verdict == dmlab_results::Verdict::Deadlock);
+        let out = String::from_utf8(output.stdout).unwrap();
+        assert!(out.contains("│ bio/rescuer-many-tasks │ rescue=none "), "what was finished is in the table: {out}");
+        assert!(out.lines().last().unwrap().starts_with("interrupted after 1 cell: 1 as expected"), "{out}");
+        assert_eq!(folder.names(""), ["record.json"], "no temporary file is left");
+    }
+}
+
+#[test]
+fn an_interrupted_run_on_threads_ends_and_writes_too() {
+    let folder = Folder::new();
+    folder.with("endless.yaml", ENDLESS);
+    let child = start(&folder, &["run", "endless.yaml", "--json", "record.json"]);
+    interrupt(&child, Signal::SIGINT);
+    let output = ended(child);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(interrupted_record(&folder).cells.is_empty());
+    assert_eq!(folder.names(""), ["endless.yaml", "record.json"]);
+}
+
+#[test]
+fn an_interrupted_run_on_the_virtual_clock_ends_and_writes_too() {
+    let folder = Folder::new();
+    folder.with("endless.yaml", ENDLESS);
+    let child = start(&folder, &["run", "endless.yaml", "--clock", "virtual", "--json", "record.json"]);
+    interrupt(&child, Signal::SIGINT);
+    assert_eq!(ended(child).status.code(), Some(130));
+    assert!(interrupted_record(&folder).cells.is_empty());
+}
+
+#[test]
+fn an_interrupted_exploration_for_schedules_ends_too() {
+    let folder = Folder::new();
+    let args = ["explore", "bio/rescuer-many-tasks", "--variant", "rescue=punt-own", "--schedules", MANY];
+    let child = start(&folder, &[&args[..], &["--json", "record.json"]].concat());
+    interrupt(&child, Signal::SIGINT);
+    assert_eq!(ended(child).status.code(), Some(130));
+    assert!(interrupted_record(&folder).cells.is_empty());
+    assert_eq!(folder.names(""), ["record.json"], "a run that was cut short is no failing schedule");
+}
+
+#[test]
+fn an_interrupt_leaves_an_older_record_whole_or_replaces_it_whole() {
+    let folder = Folder::new();
+    folder.with("record.json", "an older record");
+    let args = ["run", "bio/rescuer-many-tasks", "--variant", "rescue=punt-own", "--schedules", MANY];
+    let child = start(&folder, &[&args[..], &["--json", "record.json"]].concat());
+    assert_eq!(folder.read("record.json"), "an older record");
+    interrupt(&child, Signal::SIGINT);
+    assert_eq!(ended(child).status.code(), Some(130));
+    interrupted_record(&folder);
+}
