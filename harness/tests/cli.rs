@@ -249,7 +249,7 @@ fn a_dry_run_prints_the_plan_as_yaml_and_runs_nothing() {
     let ended = folder.dmlab(&["run", "--dry-run", "--json", "r.json", "--schedules", "7"]);
     assert_eq!((ended.code, &*ended.err), (Some(0), ""));
     let plans: Vec<Value> = serde_yaml::from_str(&ended.out).expect("the plan is YAML");
-    assert_eq!(plans.len(), 136.max(plans.len()), "the catalogue only grows");
+    assert!(plans.len() >= catalog().len());
     for plan in &plans {
         for key in ["engine", "run_on", "schedules", "seed", "scenario"] {
             assert!(plan.get(key).is_some(), "{key} is not in {plan}");
@@ -375,7 +375,7 @@ expect:
             let place = format!("bad.yaml:{line}:");
             assert!(places.iter().any(|found| found.starts_with(&place)), "{place} is not in {places:?}");
         }
-        assert!(ended.err.contains("`write`") || ended.err.contains("write"), "the nearest right word is offered");
+        assert!(ended.err.contains("write"), "the nearest right word is offered: {}", ended.err);
     }
 }
 

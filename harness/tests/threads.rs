@@ -163,4 +163,15 @@ rusty_fork_test! {
     fn a_depth_first_split_over_two_levels_passes_when_sorted() {
         passes("bio/split-stacked-fifo", &[("gmr", "sorted"), ("depth", "2")]);
     }
+
+    #[test]
+    fn a_device_that_was_removed_has_let_go_of_those_below_when_remove_returns() {
+        // Whoever ended the last bio may still be on its way out of the end_io when the device above is removed: which
+        // it takes a few hundred tries to see.
+        let cell = [("split", "loop"), ("rescue", "punt-own"), ("reserve", "1"), ("depth", "6")];
+        for _ in 0..300 {
+            let run = one_cell("mempool/starve-stack", &cell, RunOn::Threads);
+            assert!(run.record.ok, "{}", complaints(&run.record));
+        }
+    }
 }

@@ -77,7 +77,6 @@ impl DmIo {
 
     /// `dec_pending` / `dm_io_dec_pending`: a share is done. Ends the original bio with the last.
     pub(super) fn dec_pending(&self, current: &Task, status: BlkStatus) {
-        let _frame = current.enter("dec_pending");
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
         if let Some(Ending { done, status, .. }) = self.drop_hold(current, status) {
             bio_endio(current, done, status);

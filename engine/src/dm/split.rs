@@ -116,7 +116,7 @@ fn map_bio(current: &Task, dev: &Device, io: &DmIo, target: &TableTarget, clone:
     let accounting = io.table().accounting();
     accounting.check_may_map(current);
     if accounting.planted == Planted::LeaksClone {
-        drop(io.table().pools().bs.pool().alloc(current, Gfp::NoWait));
+        let _lost = io.table().pools().bs.pool().alloc(current, Gfp::NoWait);
     }
     match target.target.map(current, dev, &target.range, clone) {
         Mapped::Remapped(clone) => submit_bio_noacct(current, clone),

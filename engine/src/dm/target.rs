@@ -20,8 +20,11 @@ pub struct TargetType {
     /// Version, as `dmsetup targets` prints it.
     pub version: [u32; 3],
     /// Builds a target from a table line.
-    pub ctr: fn(&Task, &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError>,
+    pub ctr: Ctr,
 }
+
+/// A constructor: builds a target for its part of a device, or says why not.
+pub type Ctr = fn(&Task, &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError>;
 
 /// Why a constructor refused, as it goes to the kernel log and to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]

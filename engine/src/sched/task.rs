@@ -22,7 +22,8 @@ use super::waits::{Site, Waitable, place};
 
 /// What a higher layer keeps with a task, as the kernel keeps `bio_list` and `plug` in `task_struct`.
 pub trait TaskLocal: Any {
-    /// Called when the task is about to sleep: the kernel's `schedule()` calling plug callbacks.
+    /// Called when the task is about to sleep: the kernel's `schedule()` calling plug callbacks. Must not wait itself: what
+    /// the task sleeps for may be granted meanwhile.
     fn schedule(&self, current: &Task);
     /// What the task keeps from others while it sleeps, in words for a report.
     fn keeps(&self) -> Vec<String>;
@@ -179,9 +180,10 @@ impl Task {
     /// Runs `section` as the inside of a spinlock that is held for it alone.
     #[inline]
     pub fn atomically<T>(&self, section: impl FnOnce() -> T) -> T {
-        self.count_atomic(1);
+        let depth = self.atomic_depth.get();
+        self.atomic_depth.set(depth + 1);
         let result = section();
-        self.count_atomic(-1);
+        self.atomic_depth.set(depth);
         result
     }
 

@@ -138,7 +138,9 @@ impl WaitQueue {
         self.object.perform(current, WaitQueueOp::Finish);
     }
 
-    /// Wakes the task that has waited longest.
+    /// Wakes one task, the one that has waited longest, as the kernel does with exclusive waiters. Only for queues where
+    /// whoever is woken takes what the wake-up is about: a task that is just leaving the queue swallows it. (`wake_up` of
+    /// the kernel's ordinary, non-exclusive waiters is [`Self::wake_up_all`].)
     #[track_caller]
     pub fn wake_up(&self, current: &Task) {
         self.object.perform(current, WaitQueueOp::WakeUp);

@@ -1,7 +1,8 @@
 //! [`Workqueue`]: the kernel's `workqueue_struct`: workers that are started on demand, a rescuer for queues that must
 //! make progress under memory pressure, flush and drain.
 //!
-//! Invariants: work items start in the order of queueing; at most `max_active` run at once (the rescuer included); a
+//! Invariants: work items start in the order of queueing, but for one that is still running: it is never run by two
+//! workers at once, and waits until it has ended; at most `max_active` run at once (the rescuer included); a
 //! [`Work`] that is pending is not queued twice; a worker without work is idle, not stuck. A worker thread that cannot
 //! be started (the fault hook says so) is replaced by the rescuer on a `mem_reclaim` queue; without one, the work waits
 //! until a worker is free.
@@ -95,6 +96,7 @@ struct Item {
 
 struct Running {
     worker: TaskId,
+    work: Work,
     number: u64,
     queued: Site,
 }
@@ -146,14 +148,20 @@ impl WqState {
         if !self.may_run_more() {
             return None;
         }
-        let Item { number, work, queued } = self.items.pop_front()?;
-        self.running.push(Running { worker, number, queued });
+        let Item { number, work, queued } = self.items.remove(self.next_item()?)?;
+        self.running.push(Running { worker, work: work.clone(), number, queued });
         Some(work)
+    }
+
+    /// The first item that is not running already: the kernel never runs a work item concurrently with itself.
+    fn next_item(&self) -> Option<usize> {
+        let runs = |work: &Work| self.running.iter().any(|running| running.work.is(work));
+        self.items.iter().position(|item| !runs(&item.work))
     }
 
     /// Hands waiting items to idle workers, then says whether a thread must be started for what is left.
     fn dispatch(&mut self, wakes: &mut Wakes) -> Option<Start> {
-        while !self.items.is_empty() && self.may_run_more() {
+        while self.next_item().is_some() && self.may_run_more() {
             let Some(worker) = self.idle.pop_front() else { return self.start_thread() };
             let work = self.give(worker).expect("there is an item and it may run");
             self.handed.push((worker, work));

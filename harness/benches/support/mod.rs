@@ -14,7 +14,7 @@ use dmlab_engine::variants::Variants;
 use dmlab_units::{Nanos, Sectors, Seed};
 
 /// Variants with these axes set.
-pub fn variants(pairs: &[(&str, &str)]) -> Variants {
+pub(crate) fn variants(pairs: &[(&str, &str)]) -> Variants {
     let mut variants = Variants::default();
     for (axis, value) in pairs {
         variants.set(axis, value).expect("a bench names known variants");
@@ -31,7 +31,7 @@ impl EndIo for CountEnds {
 }
 
 /// Runs `body` as the root task on threads and gives what it returns.
-pub fn on_threads<T: Send + 'static>(body: impl FnOnce(&Task) -> T + Send + 'static) -> T {
+pub(crate) fn on_threads<T: Send + 'static>(body: impl FnOnce(&Task) -> T + Send + 'static) -> T {
     let config =
         threads::Config { seed: Seed(1), deadline: Nanos::secs(600), interrupt: Arc::new(AtomicBool::new(false)) };
     let slot = Arc::new(Mutex::new(None));
@@ -45,7 +45,7 @@ pub fn on_threads<T: Send + 'static>(body: impl FnOnce(&Task) -> T + Send + 'sta
 }
 
 /// Creates, loads and resumes a dm device.
-pub fn add_dm(current: &Task, machine: &Machine, name: &str, lines: &[String]) -> Arc<Device> {
+pub(crate) fn add_dm(current: &Task, machine: &Machine, name: &str, lines: &[String]) -> Arc<Device> {
     let device = machine.dm().create(current, name).expect("the name is free");
     machine.dm().load(current, name, lines).expect("the table is good");
     machine.dm().resume(current, name).expect("the table fits");
@@ -54,7 +54,7 @@ pub fn add_dm(current: &Task, machine: &Machine, name: &str, lines: &[String]) -
 
 /// How long `iterations` bios of `sectors` sectors to `device` take, one after the other. The devices below complete in
 /// the submitter's context, so that a bio has ended when `submit_bio` returns.
-pub fn submit_repeatedly(current: &Task, device: &Arc<Device>, sectors: Sectors, iterations: u64) -> Duration {
+pub(crate) fn submit_repeatedly(current: &Task, device: &Arc<Device>, sectors: Sectors, iterations: u64) -> Duration {
     let data = BioVec::new(Buffer::zeroed(sectors));
     let hook: Arc<dyn EndIo> = Arc::new(CountEnds);
     let started = Instant::now();

@@ -41,8 +41,11 @@ pub struct Branch {
     /// Name of the task.
     pub name: String,
     /// What it does.
-    pub body: Box<dyn FnOnce(&dyn Actor) + Send>,
+    pub body: BranchBody,
 }
+
+/// What a flow of control does, on the actor that it is given.
+pub type BranchBody = Box<dyn FnOnce(&dyn Actor) + Send>;
 
 /// One flow of control of a scenario.
 pub trait Actor {

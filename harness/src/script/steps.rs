@@ -16,6 +16,9 @@ use crate::backend::{Actor, Branch, Control};
 /// Sectors of one I/O of a stamp or a check.
 const STAMP_SECTORS: Sectors = Sectors(2048);
 
+/// Looks at the memory of one piece, which begins so many sectors after the first, before a write or after a read.
+type PieceOfMemory<'a> = &'a mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>;
+
 impl Script {
     pub(super) fn steps(self: &Arc<Self>, actor: &dyn Actor, steps: &[Step]) -> Result<(), Stopped> {
         steps.iter().try_for_each(|step| self.step(actor, step))
@@ -152,7 +155,7 @@ impl Script {
         at: Sectors,
         sectors: Sectors,
         op: IoOp,
-        with: &mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>,
+        with: PieceOfMemory<'_>,
     ) -> Result<(), Stopped> {
         let slot = sectors.min(STAMP_SECTORS);
         let open = actor.open(device, 1, slot).map_err(|errno| self.fail(line, format!("{device}: {errno:?}")))?;
