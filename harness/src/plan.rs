@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use dmlab_engine::variants::Variants;
-use dmlab_scenarios::{Cell, Diagnostics, Document, Runtime, Scenario};
+use dmlab_scenarios::{Cell, Diagnostic, Diagnostics, Document, Runtime, Scenario};
 use dmlab_units::Seed;
 use serde_json::json;
 
@@ -105,8 +105,12 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with the document or the wishes, located in the document.
     pub fn of(document: &Arc<Document>, wishes: &Wishes) -> Result<Vec<Self>, Diagnostics> {
-        check_axes(document)?;
-        document.check()?;
+        let axes = check_axes(document);
+        let rest = document.check().err().into_iter().flatten();
+        let wrong: Diagnostics = axes.into_iter().chain(rest).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
         let mut plans = Vec::new();
         for cell in document.cells_with(&wishes.overrides) {
             let scenario = Arc::new(document.scenario(&cell)?);
@@ -176,7 +180,7 @@ const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
 }
 
 /// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.
-fn check_axes(document: &Document) -> Result<(), Diagnostics> {
+fn check_axes(document: &Document) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for axis in document.axes() {
         let Some(known) = Variants::axis(&axis.name) else {
@@ -200,7 +204,7 @@ fn check_axes(document: &Document) -> Result<(), Diagnostics> {
             }
         }
     }
-    if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics.into_iter().collect()) }
+    diagnostics
 }
 
 fn engine_variants(document: &Document, cell: &Cell) -> Result<Variants, Diagnostics> {

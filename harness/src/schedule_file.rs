@@ -20,14 +20,19 @@ use crate::plan::{Plan, Wishes};
 
 /// Name and version of the format.
 const FORMAT: &str = "dmlab-schedule";
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
+
+/// Longest stem of a schedule's file name, so that suffixes stay within the 255 bytes of most file systems.
+const NAME_BYTES_MAX: usize = 180;
 
 /// A schedule, as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleFile {
     format: String,
-    version: u32,
+    version: u64,
+    /// Name of the scenario.
+    id: String,
     /// Name of the scenario's file.
     file: String,
     /// Text of the scenario.
@@ -72,7 +77,7 @@ pub enum ScheduleError {
     #[error("the schedule has format version {found}; this dmlab reads version {VERSION}")]
     Version {
         /// The version found.
-        found: u32,
+        found: u64,
     },
     /// It names an operation that this engine does not have.
     #[error("step {step}: there is no operation {op:?}")]
@@ -115,6 +120,7 @@ impl ScheduleFile {
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
+            id: plan.document.id().to_owned(),
             file: plan.document.file().to_owned(),
             scenario: plan.document.text().to_owned(),
             cell: plan.cell.iter().map(|(axis, value)| (axis.to_owned(), value.to_owned())).collect(),
@@ -143,8 +149,8 @@ impl ScheduleFile {
             return Err(ScheduleError::NotASchedule(format!("it does not say \"format\": \"{FORMAT}\"")));
         }
         match value.get("version").and_then(serde_json::Value::as_u64) {
-            Some(version) if version == u64::from(VERSION) => {}
-            Some(version) => return Err(ScheduleError::Version { found: version as u32 }),
+            Some(version) if version == VERSION => {}
+            Some(version) => return Err(ScheduleError::Version { found: version }),
             None => return Err(ScheduleError::NotASchedule("it has no version".to_owned())),
         }
         serde_json::from_value(value).map_err(|error| ScheduleError::NotASchedule(error.to_string()))
@@ -184,13 +190,17 @@ impl ScheduleFile {
         let judgement = judge(&found.result.outcome, &found.performance);
         let by_operation = found.divergence.map(|divergence| {
             let expected = divergence.expected.unwrap_or_else(|| "the end of the recording".to_owned());
-            format!("step {}: expected {expected}, found {}", divergence.step, divergence.found)
+            let what = format!("step {}: expected {expected}, found {}", divergence.step, divergence.found);
+            (divergence.step as usize, what)
         });
         // The strategy compares what it sees; names of tasks and objects are compared here.
         let by_name = steps.iter().zip(&found.trace).enumerate().find(|(_, (expected, found))| expected != found);
-        let by_name =
-            by_name.map(|(step, (expected, found))| format!("step {step}: expected {expected}, found {found}"));
-        let divergence = by_name.or(by_operation);
+        let by_name = by_name.map(|(step, (expected, found))| {
+            let (wanted, got) = (expected.task.0, found.task.0);
+            (step, format!("step {step}: expected {expected} (task {wanted}), found {found} (task {got})"))
+        });
+        // The earlier one; of two in the same place, the one that says what there was to choose from.
+        let divergence = by_operation.into_iter().chain(by_name).min_by_key(|(step, _)| *step).map(|(_, what)| what);
         let signature = judgement.stuck.as_ref().map(dmlab_engine::sched::waits::StuckReport::signature);
         let same = judgement.verdict.to_string() == self.verdict && signature == self.signature;
         let reproduced = divergence.is_none() && same;
@@ -199,11 +209,15 @@ impl ScheduleFile {
 
     /// A name for the file: scenario and cell, without slashes.
     pub fn suggested_name(&self) -> String {
-        let scenario = self.file.trim_end_matches(".yaml").trim_end_matches(".yml");
-        let scenario = scenario.rsplit_once("catalog/").map_or(scenario, |(_, id)| id);
         let cell: Vec<String> = self.cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
-        let name = [&[scenario.trim_matches(['.', '/']).replace('/', "-")][..], &cell].concat().join("_");
+        let name = [&[self.id.replace('/', "-")][..], &cell].concat().join("_");
         let safe = |c: char| if c.is_ascii_alphanumeric() || "-_=.%+".contains(c) { c } else { '-' };
-        format!("{}.schedule.json", name.chars().map(safe).collect::<String>())
+        let mut safe: String = name.chars().map(safe).collect();
+        if safe.len() > NAME_BYTES_MAX {
+            // Cut short, it must still differ from its siblings.
+            safe.truncate(NAME_BYTES_MAX);
+            safe.push_str(&format!("-{:016x}", Seed(0).derive(&name).0));
+        }
+        format!("{safe}.schedule.json")
     }
 }

@@ -110,7 +110,7 @@ fn a_schedule_needs_neither_the_catalogue_nor_the_file_that_it_came_from() {
     assert_eq!(folder.dmlab(&["run", "gone.yaml", "--clock", "virtual", "--save", "kept"]).code, Some(5));
     std::fs::remove_file(folder.path().join("gone.yaml")).unwrap();
     let names = folder.names("kept");
-    assert_eq!(names, ["gone_split=clone-is-remainder.schedule.json"]);
+    assert_eq!(names, ["t-starved_split=clone-is-remainder.schedule.json"]);
     let replayed = folder.dmlab(&["replay", &format!("kept/{}", names[0])]);
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
 }

@@ -76,6 +76,8 @@ impl Record {
         self.environment = Environment::none();
         for cell in &mut self.cells {
             cell.wall_ns = None;
+            // Its name depends on what was saved before.
+            cell.trace_file = None;
             if let Some(exploration) = &mut cell.exploration {
                 exploration.schedules_per_sec = None;
             }

@@ -11,7 +11,7 @@ use dmlab_units::Sectors;
 
 use super::errno::Errno;
 use super::mapped_device::{DmDriver, MappedDevice};
-use super::table::{Table, TableContext};
+use super::table::{Slot, Table, TableContext};
 use super::target::TargetType;
 use crate::block::device::DM_MAJOR;
 use crate::block::{BlockCore, DevId, Device};
@@ -58,7 +58,7 @@ struct Cell {
     md: Arc<MappedDevice>,
     dev: Arc<Device>,
     /// The inactive table (`new_map`).
-    inactive: Tiny<Option<Arc<Table>>>,
+    inactive: Tiny<Option<Slot>>,
     /// Whether a table was ever loaded: the first load also checks the devices' sizes.
     loaded: Word,
 }
@@ -151,16 +151,17 @@ impl DmControl {
             reserved_bio_based_ios: self.reserved_bio_based_ios.get(),
             get_device: &get_device,
         };
-        let table = Table::load(current, lines, &context)?;
+        let slot = Table::load(current, lines, &context)?;
         if cell.loaded.get() == 0
-            && let Some(complaint) = table.invalid_area()
+            && let Some(complaint) = slot.table().invalid_area()
         {
             self.core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
             self.core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
             return Err(Errno::EINVAL);
         }
         cell.loaded.set(1);
-        *cell.inactive.lock_for(current) = Some(table);
+        let replaced = cell.inactive.lock_for(current).replace(slot);
+        drop(replaced);
         Ok(())
     }
 
@@ -189,15 +190,15 @@ impl DmControl {
         let _frame = current.enter("do_resume");
         let cell = self.find(current, name)?;
         let inactive = cell.inactive.lock_for(current).take();
-        if let Some(table) = inactive {
+        if let Some(slot) = inactive {
             if !cell.md.is_suspended()
                 && let Err(errno) = cell.md.suspend(current, false)
             {
                 // Lost a race with another suspend: the table waits on, unless a newer one has come.
-                cell.inactive.lock_for(current).get_or_insert(table);
+                cell.inactive.lock_for(current).get_or_insert(slot);
                 return Err(errno);
             }
-            cell.md.swap_table(current, &cell.dev, table)?;
+            cell.md.swap_table(current, &cell.dev, slot)?;
         }
         if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) }
     }
@@ -216,6 +217,8 @@ impl DmControl {
         cells.remove(name);
         drop(cells);
         self.devices.remove(current, cell.dev.id());
+        let inactive = cell.inactive.lock_for(current).take();
+        drop(inactive);
         cell.md.destroy(current);
         Ok(())
     }

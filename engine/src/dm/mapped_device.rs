@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use super::accounting::IoAccounting;
 use super::errno::Errno;
 use super::split::split_and_process_bio;
-use super::table::Table;
+use super::table::{Slot, Table};
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BioSet, BlkStatus, BlockCore, Device, Driver};
@@ -34,6 +34,8 @@ struct Live {
 struct SuspendState {
     /// `DMF_SUSPENDED`.
     suspended: bool,
+    /// The active slot; what readers see of it is published by `live`.
+    active: Option<Slot>,
 }
 
 /// A dm device.
@@ -188,22 +190,23 @@ impl MappedDevice {
         Ok(())
     }
 
-    /// `dm_swap_table`: makes `table` the live one of a suspended device.
+    /// `dm_swap_table`: makes the table in `slot` the live one of a suspended device.
     ///
     /// # Errors
     /// `EINVAL` when the device is not suspended, or the table does not fit the devices below; then the old one stays.
-    pub fn swap_table(&self, current: &Task, dev: &Device, table: Arc<Table>) -> Result<(), Errno> {
+    pub fn swap_table(&self, current: &Task, dev: &Device, slot: Slot) -> Result<(), Errno> {
         let _frame = current.enter("dm_swap_table");
-        let state = self.suspend_lock.lock(current);
+        let mut state = self.suspend_lock.lock(current);
         if !state.suspended {
             return Err(Errno::EINVAL);
         }
-        if let Some(complaint) = table.invalid_area() {
+        if let Some(complaint) = slot.table().invalid_area() {
             self.core.log(current, format!("device-mapper: table: {}: {complaint}", dev.id()));
             return Err(Errno::EINVAL);
         }
-        dev.set_capacity(table.size());
-        self.live.publish(current, Live { table: Some(table), block_io: true });
+        dev.set_capacity(slot.table().size());
+        self.live.publish(current, Live { table: Some(Arc::clone(slot.table())), block_io: true });
+        state.active = Some(slot);
         Ok(())
     }
 
@@ -237,6 +240,8 @@ impl MappedDevice {
         self.wq.drain(current);
         self.live.publish(current, Live::default());
         self.live.synchronize(current);
+        let active = self.suspend_lock.lock(current).active.take();
+        drop(active);
     }
 
     /// What must be true when nothing runs any more: nothing in flight or deferred, every set's pool at rest.

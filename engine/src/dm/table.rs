@@ -1,7 +1,8 @@
 //! [`Table`]: a loaded table, from dmsetup's own syntax, refused where the kernel refuses it.
 //!
 //! Invariants: targets are in order, adjoin each other and begin at sector 0; every device of a table is held open for
-//! as long as the table lives; pools belong to the table and are sized when it is loaded (dm-spec §1.5).
+//! as long as the table is in a slot ([`Slot`]), and not by whoever still looks at it; pools belong to the table and are
+//! sized when it is loaded (dm-spec §1.5).
 //! Not here: swapping tables ([`super::mapped_device`]), request-based type rules, immutable and singleton targets.
 
 use std::sync::Arc;
@@ -67,7 +68,7 @@ impl Table {
     ///
     /// # Errors
     /// The kernel's error number; what the kernel would print is in the kernel log.
-    pub fn load(current: &Task, lines: &[String], context: &TableContext<'_>) -> Result<Arc<Self>, Errno> {
+    pub fn load(current: &Task, lines: &[String], context: &TableContext<'_>) -> Result<Slot, Errno> {
         let _frame = current.enter("table_load");
         let mut targets = Vec::with_capacity(lines.len());
         let refuse = |message: &str| {
@@ -92,10 +93,7 @@ impl Table {
         let pools = Pools::new(current, context, flushes);
         let accounting = Arc::clone(context.accounting);
         let table = Self { accounting, targets, pools, wants_end_io };
-        for (device, _, _) in table.devices() {
-            device.open();
-        }
-        Ok(Arc::new(table))
+        Ok(Slot::new(table))
     }
 
     fn add_target(
@@ -189,11 +187,26 @@ impl Table {
     }
 }
 
-impl Drop for Table {
+/// A table in the active or inactive slot of its device: holds the devices below open until it is dropped, which is
+/// `dm_table_destroy` as far as others can see it. (Not left to the last reference to the table, which a worker that has
+/// just ended the last bio may still have in hand.)
+pub struct Slot(Arc<Table>);
+
+impl Slot {
+    fn new(table: Table) -> Self {
+        table.devices().iter().for_each(|(device, _, _)| device.open());
+        Self(Arc::new(table))
+    }
+
+    /// The table in it.
+    pub const fn table(&self) -> &Arc<Table> {
+        &self.0
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
-        for (device, _, _) in self.devices() {
-            device.close();
-        }
+        self.0.devices().iter().for_each(|(device, _, _)| device.close());
     }
 }
 

@@ -383,8 +383,8 @@ mod tests {
     enum Worker {
         Looks,
         Idle,
-        /// Runs the item that was queued as number so and so.
-        Runs(u64),
+        /// Runs the item that was queued as number so and so, and which one that is.
+        Runs(u64, usize),
     }
 
     /// The queue as a list of numbers: what was queued and not begun, and what has begun and not ended.
@@ -414,21 +414,26 @@ mod tests {
 
         fn oldest(&self) -> u64 {
             let running = self.workers.iter().filter_map(|worker| match worker {
-                Worker::Runs(number) => Some(*number),
+                Worker::Runs(number, _) => Some(*number),
                 _ => None,
             });
             running.chain(self.pending.iter().map(|item| item.0)).min().unwrap_or(u64::MAX)
         }
 
         fn running(&self) -> usize {
-            self.workers.iter().filter(|worker| matches!(worker, Worker::Runs(_))).count()
+            self.workers.iter().filter(|worker| matches!(worker, Worker::Runs(..))).count()
         }
 
-        /// A worker was given `work`: it must be the longest pending item.
+        fn runs(&self, which: usize) -> bool {
+            self.workers.iter().any(|worker| matches!(worker, Worker::Runs(_, running) if *running == which))
+        }
+
+        /// A worker was given `work`: it must be the longest pending item that is not running already.
         fn begins(&mut self, worker: usize, work: &Work) {
-            let (number, which) = self.pending.pop_front().expect("work is given once");
+            let place = self.pending.iter().position(|item| !self.runs(item.1)).expect("there is work to give");
+            let (number, which) = self.pending.remove(place).expect("a place in the queue");
             assert!(self.works[which].is(work), "items start in the order of queueing");
-            self.workers[worker] = Worker::Runs(number);
+            self.workers[worker] = Worker::Runs(number, which);
         }
 
         /// Woken workers have work, woken clients have nothing left to wait for.
@@ -483,7 +488,7 @@ mod tests {
                     }
                     Step::Granted(_) => panic!("a worker that looks is given work"),
                 },
-                Worker::Runs(_) => {
+                Worker::Runs(..) => {
                     self.workers[worker] = Worker::Looks;
                     self.state.apply(by, WqOp::Done, &mut wakes);
                 }

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::{Failure, select};
 
 pub(super) fn list(args: &ListArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let documents = select::select(&args.scenarios, args.tag.as_deref(), output)?;
+    let documents = select::select(&args.scenarios, args.tag.as_deref(), output)?.all()?;
     if args.json {
         let entries: Vec<_> = documents
             .iter()

@@ -9,6 +9,8 @@ use dmlab_results::{
     CellRecord, Environment, ExitCode, Record, TableOptions, create_new, exit_code, junit, markdown, summary, table,
 };
 
+use dmlab_scenarios::Document;
+
 use super::args::{RunArgs, Selection};
 use super::output::Output;
 use super::progress::Progress;
@@ -61,10 +63,17 @@ pub(super) fn plans(selection: &Selection, clock: Clock, output: &Output) -> Res
         clock,
         schedules: selection.schedules,
     };
-    check_overrides(&wishes)?;
-    let (mut plans, mut errors) = (Vec::new(), String::new());
-    for document in select::select(&selection.scenarios, selection.tag.as_deref(), output)? {
+    let select::Selected { documents, mut errors } =
+        select::select(&selection.scenarios, selection.tag.as_deref(), output)?;
+    check_overrides(&wishes, &documents)?;
+    let mut plans = Vec::new();
+    for document in documents {
         match Plan::of(&document, &wishes) {
+            Ok(more) if more.is_empty() => {
+                let overrides: Vec<String> =
+                    wishes.overrides.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+                errors.push_str(&format!("{}: no cell is left with {}\n", document.id(), overrides.join(" ")));
+            }
             Ok(more) => plans.extend(more),
             Err(diagnostics) => errors.push_str(&select::in_words(&document, &diagnostics, output)),
         }
@@ -72,12 +81,16 @@ pub(super) fn plans(selection: &Selection, clock: Clock, output: &Output) -> Res
     if errors.is_empty() { Ok(plans) } else { Err(Failure::Usage(errors)) }
 }
 
-/// A value that the engine's catalogue does not have is a mistake on the command line, not in a file.
-fn check_overrides(wishes: &Wishes) -> Result<(), Failure> {
+/// An axis or a value that nobody knows is a mistake on the command line, not in a file.
+fn check_overrides(wishes: &Wishes, documents: &[Arc<Document>]) -> Result<(), Failure> {
     for (axis, value) in &wishes.overrides {
         let mut variants = dmlab_engine::variants::Variants::default();
         if dmlab_engine::variants::Variants::axis(axis).is_some() {
             variants.set(axis, value).map_err(|error| Failure::Usage(format!("--variant {axis}={value}: {error}")))?;
+        } else if !documents.iter().any(|document| document.axes().iter().any(|own| own.name == *axis)) {
+            let text =
+                "neither the engine nor any of these scenarios has such an axis; see `dmlab variants`, `dmlab list`";
+            return Err(Failure::Usage(format!("--variant {axis}={value}: {text}")));
         }
     }
     Ok(())

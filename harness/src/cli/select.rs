@@ -18,8 +18,22 @@ enum Source {
     File(PathBuf),
 }
 
+/// The scenarios that were found, and what is wrong with those that cannot be read.
+pub(crate) struct Selected {
+    pub(crate) documents: Vec<Arc<Document>>,
+    /// Rendered diagnostics; empty when all is well.
+    pub(crate) errors: String,
+}
+
+impl Selected {
+    /// The documents, when all could be read.
+    pub(crate) fn all(self) -> Result<Vec<Arc<Document>>, Failure> {
+        if self.errors.is_empty() { Ok(self.documents) } else { Err(Failure::Usage(self.errors)) }
+    }
+}
+
 /// The scenarios that `names` mean; all of the catalogue for none.
-pub(crate) fn select(names: &[String], tag: Option<&str>, output: &Output) -> Result<Vec<Arc<Document>>, Failure> {
+pub(crate) fn select(names: &[String], tag: Option<&str>, output: &Output) -> Result<Selected, Failure> {
     let mut sources = Vec::new();
     if names.is_empty() {
         sources.extend(catalog().iter().map(|entry| Source::Catalog(entry.path, entry.text)));
@@ -39,12 +53,9 @@ pub(crate) fn select(names: &[String], tag: Option<&str>, output: &Output) -> Re
             Err(diagnostics) => errors.push_str(&diagnostics.render(&text, output.err_color())),
         }
     }
-    if !errors.is_empty() {
-        return Err(Failure::Usage(errors));
-    }
     if let Some(tag) = tag {
         documents.retain(|document| document.tags().iter().any(|own| own == tag));
-        if documents.is_empty() {
+        if documents.is_empty() && errors.is_empty() {
             let mut tags: Vec<String> = catalog()
                 .iter()
                 .filter_map(|entry| entry.parse().ok())
@@ -55,7 +66,7 @@ pub(crate) fn select(names: &[String], tag: Option<&str>, output: &Output) -> Re
             return Err(Failure::Usage(format!("no scenario has the tag {tag:?}; tags are: {}", tags.join(", "))));
         }
     }
-    Ok(documents)
+    Ok(Selected { documents, errors })
 }
 
 fn sources_of(name: &str) -> Result<Vec<Source>, Failure> {

@@ -10,8 +10,8 @@ use super::{Failure, select};
 use crate::plan::{Plan, Wishes};
 
 pub(super) fn validate(args: &ValidateArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let (mut errors, mut cells) = (String::new(), 0);
-    let documents = select::select(&args.files, None, output)?;
+    let select::Selected { documents, mut errors } = select::select(&args.files, None, output)?;
+    let mut cells = 0;
     for document in &documents {
         match Plan::of(document, &Wishes::default()) {
             Ok(plans) => cells += plans.len(),
