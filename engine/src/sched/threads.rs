@@ -4,7 +4,7 @@
 //! Invariants: `active` counts the tasks that are neither done nor idle, and a task that is woken from idleness is
 //! counted before it can run; a run ends when `active` is 0, when no active task can ever move, or at the deadline;
 //! every thread of a run has ended when [`run`] returns, stuck ones too (they are unwound), except one that spins
-//! without ever reaching an operation, which is left behind after [`JOIN_PATIENCE`].
+//! without ever reaching an operation, which is left behind after `JOIN_PATIENCE`.
 //! Not deterministic: the order of operations is the operating system's.
 
 use std::any::Any;

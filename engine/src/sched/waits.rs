@@ -115,7 +115,7 @@ pub struct StuckReport {
 }
 
 impl StuckReport {
-    /// Finds out which of the `stuck` tasks wait for each other (see [`knot`]) and which only stand behind them.
+    /// Finds out which of the `stuck` tasks wait for each other (see `knot`) and which only stand behind them.
     pub fn new(stuck: &[Stuck<'_>], name_of: &dyn Fn(TaskId) -> String) -> Self {
         let holders: Vec<Vec<Holder>> = stuck.iter().map(|task| task.object.holders(task.task)).collect();
         let position = |task: TaskId| stuck.iter().position(|other| other.task == task);

@@ -1,4 +1,4 @@
-//! [`Guarded`]: the data behind a lock whose exclusion is decided by a state machine.
+//! `Guarded`: the data behind a lock whose exclusion is decided by a state machine.
 //!
 //! Invariant: a reference is handed out only by the guards of the lock that owns the cell, which exist only while
 //! the lock's state machine has granted the section to their task (tested for exclusion under both drivers).

@@ -1,7 +1,7 @@
 //! Carries out a scenario's steps on any backend and notes what it sees.
 //!
-//! Reading order: [`steps`] (each step's meaning), [`load`] (fio's words), [`pattern`] (what is written, and how it is
-//! recognised again), [`findings`].
+//! Reading order: `steps` (each step's meaning), `load` (fio's words), `pattern` (what is written, and how it is
+//! recognised again), `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its flow of control; other flows go on; the same
 //! scenario, seed and backend schedule give the same findings.

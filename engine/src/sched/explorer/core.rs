@@ -1,6 +1,6 @@
 //! The state of one explored run, and what tasks ask of it: announce, wait, wake, sleep, spawn, choose.
 //!
-//! Invariants: a task is in exactly one [`State`]; `ready` holds exactly the tasks in `Ready`; a grant to a task that
+//! Invariants: a task is in exactly one `State`; `ready` holds exactly the tasks in `Ready`; a grant to a task that
 //! is not waiting yet is kept as a token and ends its next wait at once; only the OS thread of the explorer touches
 //! any of it.
 //! Not here: who goes next (the driver and its strategy).
