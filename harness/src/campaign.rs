@@ -86,10 +86,12 @@ fn explore(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
         let last = tells || interrupted || tally.schedules >= plan.schedules;
         let mut schedule = None;
         if tells || tally.schedules % DOUBLE_RUN_EVERY == 1 {
-            let found = stage.again();
-            if !same_end(&result.outcome, &found.result.outcome) || result.steps != found.result.steps {
-                return not_deterministic(plan, &result, &found.result, &performance, tally);
-            }
+            let again = stage.again();
+            let same = again
+                .filter(|found| same_end(&result.outcome, &found.result.outcome) && result.steps == found.result.steps);
+            let Some(found) = same else {
+                return not_deterministic(plan, &result, &performance, tally);
+            };
             schedule = tells.then_some(found.trace);
         }
         if last {
@@ -110,17 +112,10 @@ fn tells(plan: &Plan, judgement: &Judgement, performance: &Performance) -> bool 
     expects_pass && !mismatches(plan, judgement, performance).is_empty()
 }
 
-fn not_deterministic(
-    plan: &Plan,
-    first: &RunResult,
-    second: &RunResult,
-    performance: &Performance,
-    tally: Tally,
-) -> CellRun {
-    let report = format!(
-        "the same choices gave two different runs: {} steps and {:?}, then {} steps and {:?}",
-        first.steps, first.outcome, second.steps, second.outcome
-    );
+fn not_deterministic(plan: &Plan, first: &RunResult, performance: &Performance, tally: Tally) -> CellRun {
+    let (schedule, steps) = (tally.schedules, first.steps);
+    let report =
+        format!("dmlab itself is at fault: schedule {schedule} ({steps} steps), performed again, is another one");
     let judgement = Judgement { verdict: Verdict::Panic, report: Some(report), stuck: None };
     let mut record = record(plan, &judgement, performance, &Peaks::default());
     record.exploration = Some(tally.exploration(true));

@@ -7,7 +7,7 @@ mod support;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use dmlab_results::Record;
+use dmlab_results::{CellRecord, Record};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{Folder, binary};
@@ -70,6 +70,11 @@ fn interrupted_record(folder: &Folder) -> Record {
     record
 }
 
+/// A cell that the interrupt ended: neither met nor not met, and it says so.
+fn assert_cut_short(cell: &CellRecord) {
+    assert!(cell.is_skipped() && cell.report.as_ref().unwrap().starts_with("interrupted"), "{cell:?}");
+}
+
 #[test]
 fn an_interrupted_exploration_still_writes_what_was_finished() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -81,11 +86,16 @@ fn an_interrupted_exploration_still_writes_what_was_finished() {
         assert_eq!(output.status.code(), Some(130), "{output:?}");
         let record = interrupted_record(&folder);
         // The first cell's deadlock takes a few schedules; the second would never end.
-        assert_eq!(record.cells.len(), 1);
+        assert_eq!(record.cells.len(), 2);
         assert!(record.cells[0].ok && record.cells[0].verdict == dmlab_results::Verdict::Deadlock);
+        assert_cut_short(&record.cells[1]);
+        assert!(record.cells[1].exploration.as_ref().unwrap().schedules > 0, "what was counted is not lost");
         let out = String::from_utf8(output.stdout).unwrap();
         assert!(out.contains("│ bio/rescuer-many-tasks │ rescue=none "), "what was finished is in the table: {out}");
-        assert!(out.lines().last().unwrap().starts_with("interrupted after 1 cell: 1 as expected"), "{out}");
+        assert!(
+            out.lines().last().unwrap().starts_with("interrupted after 2 cells: 1 as expected, 1 skipped"),
+            "{out}"
+        );
         assert_eq!(folder.names(""), ["record.json"], "no temporary file is left");
     }
 }
@@ -98,7 +108,7 @@ fn an_interrupted_run_on_threads_ends_and_writes_too() {
     interrupt(&child, Signal::SIGINT);
     let output = ended(child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(interrupted_record(&folder).cells.is_empty());
+    assert_cut_short(interrupted_record(&folder).cells.last().unwrap());
     assert_eq!(folder.names(""), ["endless.yaml", "record.json"]);
 }
 
@@ -109,7 +119,7 @@ fn an_interrupted_run_on_the_virtual_clock_ends_and_writes_too() {
     let child = start(&folder, &["run", "endless.yaml", "--clock", "virtual", "--json", "record.json"]);
     interrupt(&child, Signal::SIGINT);
     assert_eq!(ended(child).status.code(), Some(130));
-    assert!(interrupted_record(&folder).cells.is_empty());
+    assert_cut_short(interrupted_record(&folder).cells.last().unwrap());
 }
 
 #[test]
@@ -119,7 +129,7 @@ fn an_interrupted_exploration_for_schedules_ends_too() {
     let child = start(&folder, &[&args[..], &["--json", "record.json"]].concat());
     interrupt(&child, Signal::SIGINT);
     assert_eq!(ended(child).status.code(), Some(130));
-    assert!(interrupted_record(&folder).cells.is_empty());
+    assert_cut_short(interrupted_record(&folder).cells.last().unwrap());
     assert_eq!(folder.names(""), ["record.json"], "a run that was cut short is no failing schedule");
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_results::{
-    CellRecord, Environment, ExitCode, Record, TableOptions, create_new, exit_code, junit, markdown, summary, table,
+    CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, create_new, exit_code, junit, markdown, summary,
+    table,
 };
 
 use dmlab_scenarios::Document;
@@ -122,16 +123,26 @@ pub(super) fn perform(
         if let Some(text) = save_schedule(plan, &mut run, selection, save) {
             output.note(&text);
         }
-        // A cell that was cut short says nothing about its expectation.
-        if !interrupt.load(Ordering::Relaxed) {
-            record.cells.push(run.record);
+        if interrupt.load(Ordering::Relaxed) {
+            cut_short(&mut run.record);
         }
+        record.cells.push(run.record);
     }
     record.interrupted = interrupt.load(Ordering::Relaxed);
     if deterministic {
         record.strip_machine();
     }
     record
+}
+
+/// A cell that was interrupted says nothing about its expectation; what was counted so far stays.
+fn cut_short(cell: &mut CellRecord) {
+    let schedules = cell.exploration.as_ref().map_or(0, |exploration| exploration.schedules);
+    cell.report = Some(match schedules {
+        0 => "interrupted".to_owned(),
+        schedules => format!("interrupted in schedule {schedules}"),
+    });
+    (cell.verdict, cell.ok, cell.mismatches) = (Verdict::Skip, true, Vec::new());
 }
 
 /// Saves the schedule that told, where that is wanted; the text is a complaint, if any.

@@ -82,10 +82,11 @@ impl<'a> ExplorerStage<'a> {
         (result, play.result())
     }
 
-    /// Performs the last schedule again, in words.
-    pub fn again(&mut self) -> Found {
+    /// Performs the last schedule again, in words; `None` when its choices were not all there to be taken again.
+    pub fn again(&mut self) -> Option<Found> {
         let mut choices = Choices::new(self.explorer.choices());
-        self.retrace(&mut choices)
+        let found = self.retrace(&mut choices);
+        (!choices.diverged).then_some(found)
     }
 
     /// Performs a recorded schedule.
