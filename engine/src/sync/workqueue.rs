@@ -266,8 +266,11 @@ impl StateMachine for WqState {
         }
     }
 
-    fn time_out(&mut self, _who: TaskId) -> Option<WqGrant> {
-        unreachable!("nobody waits on a workqueue with a time limit")
+    /// An idle worker is sent home at the end of a run; nobody else waits here with a time limit.
+    fn time_out(&mut self, who: TaskId) -> Option<WqGrant> {
+        let place = self.idle.iter().position(|worker| *worker == who)?;
+        self.idle.remove(place);
+        Some(WqGrant::Done)
     }
 
     fn holders(&self, _waiter: TaskId) -> Vec<Holder> {
@@ -332,9 +335,8 @@ impl Workqueue {
     fn work(&self, worker: &Task) {
         let _frame = worker.enter("worker_thread");
         loop {
-            let WqGrant::Work(work) = self.object.perform(worker, WqOp::Next) else {
-                unreachable!("looking for work is answered with work");
-            };
+            // Anything but work means that the run is over.
+            let WqGrant::Work(work) = self.object.perform(worker, WqOp::Next) else { return };
             let _frame = worker.enter("process_one_work");
             (work.0)(worker);
             self.object.perform(worker, WqOp::Done);

@@ -8,6 +8,7 @@ use dmlab_units::{SECTOR_BYTES, Sectors, Seed};
 
 const MAGIC: u64 = 0x646D_6C61_6221_0001;
 const WORDS: usize = SECTOR_BYTES as usize / 8;
+const HEAD_WORDS: usize = 4;
 
 /// What a sector says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +27,12 @@ impl Label {
         Self { device: seed.derive(device).0, sector, generation }
     }
 
-    fn word(self, index: usize) -> u64 {
-        match index {
-            0 => MAGIC,
-            1 => self.device,
-            2 => self.sector.0,
-            3 => self.generation,
-            _ => {
-                Seed(self.device ^ self.sector.0.rotate_left(20) ^ self.generation.rotate_left(44)).nth(index as u64).0
-            }
-        }
+    /// All words of such a sector: four that say what it is, then what they decide.
+    fn words(self) -> impl Iterator<Item = u64> {
+        let seed = Seed(self.device ^ self.sector.0.rotate_left(20) ^ self.generation.rotate_left(44)).nth(0);
+        let mut rng = seed.rng();
+        let rest = std::iter::repeat_with(move || rng.next()).take(WORDS - HEAD_WORDS);
+        [MAGIC, self.device, self.sector.0, self.generation].into_iter().chain(rest)
     }
 
     fn read(sector: &[u8]) -> Option<Self> {
@@ -51,18 +48,21 @@ impl Label {
 
 /// The first byte that is not as labelled.
 fn matches(sector: &[u8], label: Label) -> Option<usize> {
-    (0..WORDS).find_map(|index| {
-        let (found, wanted) = (&sector[index * 8..][..8], label.word(index).to_le_bytes());
-        found.iter().zip(wanted).position(|(found, wanted)| *found != wanted).map(|byte| index * 8 + byte)
-    })
+    for (index, (found, wanted)) in sector.chunks_exact(8).zip(label.words()).enumerate() {
+        let difference = u64::from_le_bytes(found.try_into().expect("eight bytes")) ^ wanted;
+        if difference != 0 {
+            return Some(index * 8 + difference.trailing_zeros() as usize / 8);
+        }
+    }
+    None
 }
 
 /// Fills whole sectors, the first of them labelled `first` and each later one a sector further.
 pub(super) fn fill(memory: &mut [u8], first: Label) {
     for (number, sector) in memory.chunks_exact_mut(SECTOR_BYTES as usize).enumerate() {
         let label = first.later(number as u64);
-        for (index, word) in sector.chunks_exact_mut(8).enumerate() {
-            word.copy_from_slice(&label.word(index).to_le_bytes());
+        for (bytes, word) in sector.chunks_exact_mut(8).zip(label.words()) {
+            bytes.copy_from_slice(&word.to_le_bytes());
         }
     }
 }

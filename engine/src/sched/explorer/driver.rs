@@ -77,6 +77,9 @@ impl Explorer {
         let (outcome, steps) = self.drive(strategy);
         strategy.end(steps);
         let now = Nanos(self.core.get().clock.get());
+        if outcome == Outcome::Finished {
+            self.send_idle_home();
+        }
         self.clean_up();
         RunResult { outcome, steps, now }
     }
@@ -206,6 +209,26 @@ impl Explorer {
             Err(payload) => {
                 core.entries.borrow_mut()[task.index()].state = State::Done;
                 Err(failure_of(payload).unwrap_or_else(|| Outcome::Panic("a task was aborted".to_owned())))
+            }
+        }
+    }
+
+    /// Ends the waits of idle tasks, so that they return by themselves: unwinding a worker takes longer than a short run.
+    fn send_idle_home(&mut self) {
+        let core = self.core.clone();
+        let core = core.get();
+        for index in 0..self.threads.len() {
+            let idle = {
+                let entry = &mut core.entries.borrow_mut()[index];
+                let idle = entry.state == State::Blocked && entry.wait.as_ref().is_some_and(|wait| wait.wait.idle);
+                if idle {
+                    entry.state = State::TimedOut;
+                }
+                idle
+            };
+            // One that wants more than to return is unwound after all.
+            if idle && self.resume(core, TaskId(index as u32)).is_err() {
+                return;
             }
         }
     }
