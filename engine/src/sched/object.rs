@@ -106,10 +106,7 @@ impl<S: StateMachine> Object<S> {
     pub fn perform(self: &Arc<Self>, current: &Task, op: S::Op) -> S::Grant {
         let at = Location::caller();
         if current.in_atomic() && S::may_sleep(&op) {
-            current.bug_at(
-                format!("{} called under a spinlock ({} {:?})", S::announce(&op).0.name(), S::LABEL, self.name),
-                at,
-            );
+            self.sleeps_in_atomic(current, S::announce(&op).0, at);
         }
         let site = current.site(at);
         let mut wakes = Wakes::new();
@@ -118,7 +115,9 @@ impl<S: StateMachine> Object<S> {
                 seat.checkpoint();
                 let kind = S::announce(&op).0;
                 let step = self.state.lock().apply(site, op, &mut wakes);
-                seat.wake_all(&wakes);
+                if !wakes.is_empty() {
+                    seat.wake_all(&wakes);
+                }
                 match step {
                     Step::Granted(grant) => grant,
                     Step::Wait(wait) => self.wait(current, kind, site, wait),
@@ -135,6 +134,12 @@ impl<S: StateMachine> Object<S> {
                 }
             }
         }
+    }
+
+    /// I9: the kernel's `BUG: sleeping function called from invalid context`.
+    #[cold]
+    fn sleeps_in_atomic(&self, current: &Task, kind: OpKind, at: &'static Location<'static>) -> ! {
+        current.bug_at(format!("{} called under a spinlock ({} {:?})", kind.name(), S::LABEL, self.name), at)
     }
 
     /// As [`Self::perform`] for operations that give something back from a destructor: nothing is done when the task

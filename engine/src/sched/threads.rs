@@ -354,7 +354,6 @@ impl Seat {
         self.checkpoint();
     }
 
-    #[inline]
     pub(super) fn wake_all(&self, wakes: &Wakes) {
         for &task in wakes {
             self.shared.wake(task);
