@@ -62,11 +62,6 @@ impl BioSet {
         &self.pool
     }
 
-    /// Whether a thread stands by for this set.
-    pub const fn has_rescuer(&self) -> bool {
-        self.rescuer.is_some()
-    }
-
     /// `bio_alloc_bioset`, waiting if it must: the place for a bio.
     #[track_caller]
     pub fn alloc(&self, current: &Task) -> PooledBio {

@@ -142,11 +142,6 @@ impl BlockCore {
         self.entries.lock().clone()
     }
 
-    /// Forgets the driver entries so far.
-    pub fn clear_entries(&self, current: &Task) {
-        self.entries.lock_for(current).clear();
-    }
-
     pub(super) fn count_rescuer(&self) {
         self.rescuer_threads.add(1);
     }

@@ -10,18 +10,12 @@ use crate::sched::cell::Word;
 use crate::sync::{SpinSection, WaitQueue};
 use crate::variants::Planted;
 
-#[derive(Default)]
-struct InFlight {
-    count: u64,
-    peak: u64,
-}
-
 /// I/O in flight.
 pub struct IoAccounting {
     name: Box<str>,
     /// The machine's planted bug.
     pub planted: Planted,
-    in_flight: SpinSection<InFlight>,
+    in_flight: SpinSection<u64>,
     /// `md->wait`.
     wait: WaitQueue,
     block_io: Word,
@@ -35,7 +29,7 @@ impl IoAccounting {
         Self {
             name: name.into(),
             planted,
-            in_flight: SpinSection::new(runtime, &format!("{name}.in_flight"), InFlight::default()),
+            in_flight: SpinSection::new(runtime, &format!("{name}.in_flight"), 0),
             wait: WaitQueue::new(runtime, &format!("{name}.wait")),
             block_io: Word::default(),
             suspended: Word::default(),
@@ -45,18 +39,15 @@ impl IoAccounting {
     /// `start_io_acct`.
     #[inline]
     pub fn start(&self, current: &Task) {
-        self.in_flight.with(current, |in_flight| {
-            in_flight.count += 1;
-            in_flight.peak = in_flight.peak.max(in_flight.count);
-        });
+        self.in_flight.with(current, |in_flight| *in_flight += 1);
     }
 
     /// `end_io_acct`.
     #[inline]
     pub fn end(&self, current: &Task) {
         let left = self.in_flight.with(current, |in_flight| {
-            in_flight.count -= 1;
-            in_flight.count
+            *in_flight -= 1;
+            *in_flight
         });
         // Only a suspender sleeps on this queue, and it blocks I/O before it looks at the count.
         if left == 0 && self.block_io.get() != 0 {
@@ -67,17 +58,12 @@ impl IoAccounting {
     /// `dm_wait_for_completion`.
     pub fn wait_until_idle(&self, current: &Task) {
         let _frame = current.enter("dm_wait_for_completion");
-        self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| in_flight.count == 0));
+        self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| *in_flight == 0));
     }
 
     /// I/Os in flight at this moment.
     pub fn count(&self) -> u64 {
-        self.in_flight.peek(|in_flight| in_flight.count)
-    }
-
-    /// The most I/Os (pieces, under `trim`) that were ever in flight at once.
-    pub fn peak(&self) -> u64 {
-        self.in_flight.peek(|in_flight| in_flight.peak)
+        self.in_flight.peek(|in_flight| *in_flight)
     }
 
     /// Says that bios are (not) to be mapped; to be said before it is published.

@@ -13,9 +13,6 @@ use std::panic::Location;
 pub struct TaskId(pub u32);
 
 impl TaskId {
-    /// The task that a run starts with.
-    pub const ROOT: Self = Self(0);
-
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -153,6 +150,8 @@ op_kinds! {
     MempoolAlloc "mempool_alloc" Acquire,
     /// `mempool_free`.
     MempoolFree "mempool_free" Release,
+    /// The allocator behind a pool changes.
+    SetAllocator "set_allocator" Access,
     /// `queue_work`.
     QueueWork "queue_work" Access,
     /// A worker looks for work.
