@@ -31,7 +31,7 @@ impl Machine {
     /// A machine without devices that runs `variants`. With `log_entries` it notes each bio that enters a driver.
     pub fn new(current: &Task, variants: Variants, log_entries: bool) -> Arc<Self> {
         let core = BlockCore::new(current.runtime(), variants, log_entries);
-        let devices = Arc::new(DeviceTable::default());
+        let devices = Arc::new(DeviceTable::new(current));
         let dm = DmControl::new(current, &core, &devices, targets::TYPES);
         Arc::new(Self { core, devices, dm, next_minor: Word::default() })
     }

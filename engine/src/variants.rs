@@ -176,6 +176,8 @@ axis! {
         SuspendNoWait "suspend-no-wait" "none" "-" "suspend returns while bios are in flight",
         /// Tables with holes are loaded.
         AcceptsGaps "accepts-gaps" "none" "-" "table load does not look whether targets adjoin",
+        /// Control operations take their locks in two orders.
+        LocksBackwards "locks-backwards" "none" "-" "resume takes the hash lock under the suspend lock, remove the other way round",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

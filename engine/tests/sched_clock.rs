@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use dmlab_engine::sched::explorer::{CostTable, Explorer, Fair, Random};
 use dmlab_engine::sched::object::Wait;
-use dmlab_engine::sched::{Holder, Object, OpKind, Outcome, Site, StateMachine, Step, Task, TaskId, Wakes};
+use dmlab_engine::sched::{Digest, Holder, Object, OpKind, Outcome, Site, StateMachine, Step, Task, TaskId, Wakes};
 use dmlab_engine::sync::{Completion, Mempool, Mutex as Lock};
 use dmlab_units::{Nanos, Seed};
 
@@ -173,6 +173,14 @@ impl StateMachine for Gate {
                 Step::Granted(true)
             }
         }
+    }
+
+    fn observed(grant: &bool) -> u64 {
+        u64::from(*grant)
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        self.waiters.iter().chain(&self.granted).for_each(|task| into.task(*task));
     }
 
     fn collect(&mut self, who: TaskId) -> bool {

@@ -76,7 +76,7 @@ fn the_explorer_finds_two_mutexes_taken_in_both_orders() {
     for seed in 0..20 {
         let (_, outcome) = first_failure(&mut Random::new(Seed(seed)), 20, || abba(false)).expect("random finds it");
         check_abba(&deadlock(outcome));
-        let (_, outcome) = first_failure(&mut Pct::new(Seed(seed), 2), 50, || abba(false)).expect("pct finds it");
+        let (_, outcome) = first_failure(&mut Pct::new(Seed(seed), 2), 500, || abba(false)).expect("pct finds it");
         check_abba(&deadlock(outcome));
     }
 }

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use dmlab_engine::sched::explorer::{
-    Choice, Divergence, Explorer, Fair, Pct, Portfolio, Random, Replay, Strategy, TraceStep, View,
+    Choice, Divergence, Explorer, Fair, Horizon, Pct, Portfolio, Pos, Random, Replay, Strategy, TraceStep, Urw, View,
 };
 use dmlab_engine::sched::{OpKind, Outcome, RunResult, Task, TaskId};
-use dmlab_engine::sync::{Completion, Mutex as Lock, RwSem, Semaphore};
+use dmlab_engine::sync::{Completion, Mutex as Lock, Semaphore};
 use dmlab_units::Seed;
 
+use support::throttle::Throttle;
 use support::{LIMITS_STEPS_MAX, crew, deadlock, explore, first_failure, limits};
 
 /// Something of everything that a strategy decides, and sometimes a deadlock.
@@ -41,6 +42,9 @@ fn makers() -> Vec<(&'static str, Maker)> {
     vec![
         ("random", |seed| Box::new(Random::new(Seed(seed)))),
         ("pct", |seed| Box::new(Pct::new(Seed(seed), 3))),
+        ("biased pct", |seed| Box::new(Pct::biased(Seed(seed), 3))),
+        ("pos", |seed| Box::new(Pos::new(Seed(seed)))),
+        ("urw", |seed| Box::new(Urw::new(Seed(seed)))),
         ("portfolio", |seed| Box::new(Portfolio::new(Seed(seed)))),
         ("fair", |seed| Box::new(Fair::new(Seed(seed)))),
     ]
@@ -126,14 +130,109 @@ fn random_reaches_every_order_of_three_tasks() {
 }
 
 #[test]
-fn a_run_under_random_takes_the_same_way_whatever_ran_before_it() {
-    let third_of = |before: fn(&Task)| {
-        let (mut explorer, mut strategy) = (Explorer::new(limits()), Random::new(Seed(4)));
-        explorer.run(&mut strategy, before);
-        explorer.run(&mut strategy, before);
-        (explorer.run(&mut strategy, mixed), explorer.choices())
+fn a_run_takes_the_same_way_whatever_ran_before_it() {
+    for (name, make) in makers().into_iter().filter(|&(name, _)| name != "fair") {
+        let third_of = |before: fn(&Task)| {
+            let (mut explorer, mut strategy) = (Explorer::new(limits()), make(4));
+            explorer.run(&mut *strategy, before);
+            explorer.run(&mut *strategy, before);
+            (explorer.run(&mut *strategy, mixed), explorer.choices())
+        };
+        assert_eq!(third_of(mixed), third_of(|current| current.yield_now()), "{name}");
+    }
+}
+
+/// Where tasks note their numbers.
+type Order = Arc<Mutex<Vec<u32>>>;
+
+/// For each of `runs` runs of `model`, the tasks in the order in which they noted themselves.
+fn orders<M: FnOnce(&Task) + Send + 'static>(
+    strategy: &mut dyn Strategy,
+    runs: usize,
+    model: impl Fn(Order) -> M,
+) -> Vec<Vec<u32>> {
+    let mut explorer = Explorer::new(limits());
+    let one = |_| {
+        let order = Order::default();
+        assert_eq!(explorer.run(strategy, model(Arc::clone(&order))).outcome, Outcome::Finished);
+        order.lock().unwrap().clone()
     };
-    assert_eq!(third_of(mixed), third_of(|current| current.yield_now()));
+    (0..runs).map(one).collect()
+}
+
+/// Tasks that complete something `counts` times each, and note their number each time.
+fn completers(counts: [u32; 2]) -> impl Fn(Order) -> Box<dyn FnOnce(&Task) + Send> {
+    move |order| {
+        Box::new(move |current| {
+            for (n, count) in (0..).zip(counts) {
+                let order = Arc::clone(&order);
+                current.spawn(&format!("completer.{n}"), move |task| {
+                    let done = Completion::new(task.runtime(), "done");
+                    for _ in 0..count {
+                        done.complete(task);
+                        order.lock().unwrap().push(n);
+                    }
+                });
+            }
+        })
+    }
+}
+
+#[test]
+fn biased_change_points_do_not_interrupt_who_acquires_nothing() {
+    let horizon = Horizon { steps_max: 20, acquires_max: 20, ops_per_task: Vec::new() };
+    let interrupted = |mut strategy: Pct| {
+        strategy.learn(&horizon);
+        let orders = orders(&mut strategy, 100, completers([10, 10]));
+        orders.iter().filter(|order| order.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1).count()
+    };
+    assert_eq!(interrupted(Pct::biased(Seed(1), 5)), 0);
+    assert!(interrupted(Pct::new(Seed(1), 5)) > 50);
+}
+
+#[test]
+fn urw_takes_every_interleaving_equally_often_once_it_knows_the_lengths() {
+    let places = |strategy: &mut dyn Strategy| {
+        let mut places = [0_u32; 10];
+        for order in orders(strategy, 5000, completers([9, 1])) {
+            places[order.iter().position(|&task| task == 1).unwrap()] += 1;
+        }
+        places
+    };
+    let mut urw = Urw::new(Seed(1));
+    let before = places(&mut urw);
+    assert!(before[0] > 2000, "knowing nothing, it walks like random: {before:?}");
+    let mut horizon = Horizon::default();
+    urw.gather(&mut horizon);
+    assert_eq!(horizon, Horizon { steps_max: 10, acquires_max: 0, ops_per_task: vec![0, 9, 1] });
+    urw.learn(&horizon);
+    let after = places(&mut urw);
+    assert!(after.iter().all(|&runs| runs.abs_diff(500) < 100), "{after:?}");
+}
+
+#[test]
+fn pos_delays_an_operation_past_many_that_do_not_matter_to_it() {
+    let late = |strategy: &mut dyn Strategy| {
+        let orders = orders(strategy, 1000, |order| {
+            move |current: &Task| {
+                let lock = Arc::new(Lock::new(current.runtime(), "lock", ()));
+                for (n, detours) in [(0, 10), (1, 0)] {
+                    let (lock, order) = (Arc::clone(&lock), Arc::clone(&order));
+                    current.spawn(&format!("task.{n}"), move |task| {
+                        let elsewhere = Completion::new(task.runtime(), "elsewhere");
+                        (0..detours).for_each(|_| elsewhere.complete(task));
+                        let _guard = lock.lock(task);
+                        order.lock().unwrap().push(n);
+                    });
+                }
+            }
+        });
+        orders.iter().filter(|order| order[0] == 0).count()
+    };
+    // One in twelve (the lowest of so many priorities), and one in 2^11.
+    let (pos, random) = (late(&mut Pos::new(Seed(1))), late(&mut Random::new(Seed(1))));
+    assert!((50..130).contains(&pos), "{pos}");
+    assert!(random < 10, "{random}");
 }
 
 #[test]
@@ -155,26 +254,31 @@ fn fair_passes_nobody_over() {
 }
 
 #[test]
-fn pct_lets_a_task_that_polls_give_way() {
-    for seed in 0..50 {
-        let result = explore(&mut Pct::new(Seed(seed), 1), |current| {
-            let flag = Arc::new(Semaphore::new(current.runtime(), "flag", 0));
-            crew(current, "task", 3, move |task, n| {
-                if n == 0 {
-                    // It may come to its own giving way after the others have come to theirs.
-                    assert!(!flag.down_trylock(task));
-                    task.yield_now();
-                    flag.up(task);
-                    flag.up(task);
-                } else {
-                    while !flag.down_trylock(task) {
+fn a_task_that_polls_gives_way_under_every_strategy() {
+    let makers = makers().into_iter().chain([("pct of depth 1", (|seed| Box::new(Pct::new(Seed(seed), 1))) as Maker)]);
+    for (name, make) in makers {
+        for seed in 0..50 {
+            let mut strategy = make(seed);
+            strategy.learn(&Horizon { steps_max: 500, acquires_max: 300, ops_per_task: vec![10, 10, 400, 400] });
+            let result = explore(&mut *strategy, |current| {
+                let flag = Arc::new(Semaphore::new(current.runtime(), "flag", 0));
+                crew(current, "task", 3, move |task, n| {
+                    if n == 0 {
+                        // It may come to its own giving way after the others have come to theirs.
+                        assert!(!flag.down_trylock(task));
                         task.yield_now();
+                        flag.up(task);
+                        flag.up(task);
+                    } else {
+                        while !flag.down_trylock(task) {
+                            task.yield_now();
+                        }
                     }
-                }
+                });
             });
-        });
-        assert_eq!(result.outcome, Outcome::Finished, "seed {seed}");
-        assert!(result.steps < 1000, "seed {seed}: {} steps", result.steps);
+            assert_eq!(result.outcome, Outcome::Finished, "{name}, seed {seed}");
+            assert!(result.steps < 1000, "{name}, seed {seed}: {} steps", result.steps);
+        }
     }
 }
 
@@ -286,53 +390,6 @@ fn a_trace_reads_like_what_happened() {
     let expected =
         ["main: mutex_lock s->lock", "main: mutex_unlock s->lock", "main: schedule_timeout 30", "main: choose 1 -> 0"];
     assert_eq!(told, expected);
-}
-
-/// The throttle of copy-on-write: writers take a unit of `cow_count` for each copy, kcopyd gives it back when the copy is
-/// done, under `s->lock`. A constructor that wants the lock for writing shuts kcopyd out while writers sleep inside.
-#[derive(Clone, Copy)]
-struct Throttle {
-    units: u64,
-    writers: u32,
-    writes: u32,
-    /// The unit is taken before the lock and not under it.
-    fixed: bool,
-}
-
-impl Throttle {
-    fn model(self) -> impl FnOnce(&Task) + Send + 'static {
-        move |current| {
-            let lock = Arc::new(RwSem::new(current.runtime(), "s->lock", ()));
-            let cow_count = Arc::new(Semaphore::new(current.runtime(), "cow_count", self.units));
-            let jobs = Arc::new(Semaphore::new(current.runtime(), "jobs", 0));
-            let (theirs, units, work) = (Arc::clone(&lock), Arc::clone(&cow_count), Arc::clone(&jobs));
-            let kcopyd = current.spawn("kcopyd", move |task| {
-                for _ in 0..self.writers * self.writes {
-                    work.down(task);
-                    let _guard = theirs.read(task);
-                    units.up(task);
-                }
-            });
-            for n in 0..self.writers {
-                let (lock, cow_count, jobs) = (Arc::clone(&lock), Arc::clone(&cow_count), Arc::clone(&jobs));
-                current.spawn(&format!("writer.{n}"), move |task| {
-                    let _frame = task.enter("snapshot_map");
-                    for _ in 0..self.writes {
-                        if self.fixed {
-                            cow_count.down(task);
-                        }
-                        let _guard = lock.read(task);
-                        if !self.fixed {
-                            cow_count.down(task);
-                        }
-                        cow_count.hand_over(task, kcopyd);
-                        jobs.up(task);
-                    }
-                });
-            }
-            current.spawn("snapshot_ctr", move |task| drop(lock.write(task)));
-        }
-    }
 }
 
 const COW: Throttle = Throttle { units: 4, writers: 2, writes: 4, fixed: false };

@@ -47,7 +47,7 @@ fn stuck(unwound: Arc<AtomicU64>) -> impl FnOnce(&Task) + Send + 'static {
             });
         }
         let queue = Workqueue::new(runtime, "wq", WqFlags::RECLAIM);
-        queue.queue(current, &Work::new(|_| ()));
+        queue.queue(current, &Work::new("work", |_| ()));
         queue.flush(current);
         let (never, count) = (Completion::new(runtime, "never"), Count(Arc::clone(&unwound)));
         let waits = never.clone();

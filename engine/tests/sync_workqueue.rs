@@ -20,7 +20,7 @@ type Log = Arc<Mutex<Vec<u32>>>;
 fn items(log: &Log, count: u32) -> Vec<Work> {
     let item = |n: u32| {
         let log = Arc::clone(log);
-        Work::new(move |worker| {
+        Work::new("work", move |worker| {
             worker.yield_now();
             log.lock().unwrap().push(n);
         })
@@ -59,7 +59,7 @@ fn crowd(max_active: u32, worker_fails: fn(u64) -> bool) -> impl FnOnce(&Task) +
         let (inside, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         for _ in 0..6 {
             let (inside, done) = (Arc::clone(&inside), Arc::clone(&done));
-            let work = Work::new(move |worker| {
+            let work = Work::new("work", move |worker| {
                 assert!(inside.fetch_add(1, Ordering::SeqCst) < u64::from(max_active), "too many items run");
                 worker.yield_now();
                 inside.fetch_sub(1, Ordering::SeqCst);
@@ -92,7 +92,7 @@ fn two_items_that_need_each_other_meet_when_two_may_run() {
             let here = Arc::new([Completion::new(current.runtime(), "0"), Completion::new(current.runtime(), "1")]);
             for n in 0..2 {
                 let here = Arc::clone(&here);
-                let work = Work::new(move |worker| {
+                let work = Work::new("work", move |worker| {
                     here[n].complete(worker);
                     here[1 - n].wait(worker);
                 });
@@ -117,7 +117,7 @@ fn an_item_that_is_pending_is_not_queued_twice_and_one_that_runs_can_be_queued_a
             let (begun, go) = (Completion::new(current.runtime(), "begun"), Completion::new(current.runtime(), "go"));
             let runs = Arc::new(AtomicU64::new(0));
             let (tell, wait, count) = (begun.clone(), go.clone(), Arc::clone(&runs));
-            let work = Work::new(move |worker| {
+            let work = Work::new("work", move |worker| {
                 count.fetch_add(1, Ordering::SeqCst);
                 tell.complete(worker);
                 wait.wait(worker);
@@ -142,9 +142,9 @@ fn flush_waits_for_what_was_queued_before_and_not_for_what_comes_later() {
             let flushed = Completion::new(current.runtime(), "flushed");
             let hold = flushed.clone();
             // Cannot end before the flush has returned.
-            let later = Work::new(move |worker| hold.wait(worker));
+            let later = Work::new("work", move |worker| hold.wait(worker));
             let (theirs, said) = (queue.clone(), Arc::clone(&log));
-            let first = Work::new(move |worker| {
+            let first = Work::new("work", move |worker| {
                 // The virtual clock moves only when the flush waits.
                 worker.sleep(Nanos(1));
                 theirs.queue(worker, &later);
@@ -172,7 +172,7 @@ fn drain_waits_for_items_that_items_queue() {
             let mut next = items(&log, 1).remove(0);
             for n in 1..4 {
                 let (queue, log, then) = (queue.clone(), Arc::clone(&log), next);
-                next = Work::new(move |worker| {
+                next = Work::new("work", move |worker| {
                     log.lock().unwrap().push(n);
                     queue.queue(worker, &then);
                 });
@@ -191,7 +191,7 @@ fn the_rescuer_runs_the_work_when_no_worker_can_be_started() {
             let (log, queue) = (Log::default(), Workqueue::new(current.runtime(), "wq", no_worker_starts(true, 4)));
             let names = Arc::new(Mutex::new(Vec::new()));
             let said = Arc::clone(&names);
-            let who = Work::new(move |worker| said.lock().unwrap().push(worker.name().to_owned()));
+            let who = Work::new("work", move |worker| said.lock().unwrap().push(worker.name().to_owned()));
             for work in &items(&log, 3) {
                 queue.queue(current, work);
             }
@@ -220,7 +220,7 @@ fn without_a_rescuer_the_work_waits_until_a_worker_can_be_started() {
     for outcome in on_both(|| {
         |current: &Task| {
             let queue = Workqueue::new(current.runtime(), "wq", no_worker_starts(false, 1));
-            queue.queue(current, &Work::new(|_| ()));
+            queue.queue(current, &Work::new("work", |_| ()));
             queue.flush(current);
         }
     }) {
@@ -240,7 +240,7 @@ fn many_tasks_queue_and_flush_at_once() {
                 let runs = Arc::new(AtomicU64::new(0));
                 for n in 1..=3 {
                     let count = Arc::clone(&runs);
-                    let work = Work::new(move |_| {
+                    let work = Work::new("work", move |_| {
                         count.fetch_add(1, Ordering::SeqCst);
                     });
                     theirs.queue(task, &work);
@@ -259,7 +259,7 @@ fn a_work_item_that_flushes_its_own_queue_waits_for_itself() {
         |current: &Task| {
             let queue = Workqueue::new(current.runtime(), "wq", WqFlags::ORDERED_RECLAIM);
             let theirs = queue.clone();
-            queue.queue(current, &Work::new(move |worker| theirs.flush(worker)));
+            queue.queue(current, &Work::new("work", move |worker| theirs.flush(worker)));
         }
     };
     for outcome in on_both(model) {
@@ -275,7 +275,7 @@ fn workers_without_work_do_not_make_a_run_stuck() {
         |current: &Task| {
             let queue = Workqueue::new(current.runtime(), "wq", WqFlags::RECLAIM);
             for _ in 0..3 {
-                queue.queue(current, &Work::new(Task::yield_now));
+                queue.queue(current, &Work::new("yield", Task::yield_now));
             }
         }
     };

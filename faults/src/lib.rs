@@ -1,9 +1,10 @@
 //! What breaks, where and when: pure plans, no threads, no clock.
 //!
-//! Fault model: an allocation behind a pool may fail, always, at a rate, or at given events; a pool's reserve never
-//! fails. I/O of a leaf device may fail by operation, sector range, rate or event number; data already on the device
-//! is never damaged, so every fault can be switched off again. A decision is a function of (seed, event index) only:
-//! the same plan under the same seed gives the same decisions whatever else the program does.
+//! Fault model: an allocation behind a pool may fail, always, at a rate, at given events, or at events that a search
+//! chooses within a budget; a pool's reserve never fails. I/O of a leaf device may fail in the same ways, by operation
+//! and sector range; data already on the device is never damaged, so every fault can be switched off again. Where nobody
+//! searches, a decision is a function of (seed, event index) only: the same plan under the same seed gives the same
+//! decisions whatever else the program does.
 //!
 //! Reading order: [`When`] (which events), [`SlabFault`] (allocations), [`IoFault`] (bios).
 //! Not here: how a fault reaches a kernel (the backends), path failures and power cuts (with the targets they belong

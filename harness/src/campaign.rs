@@ -1,28 +1,28 @@
 //! A cell's run or runs: one on threads or on the virtual clock, or as many explored schedules as it takes.
 //!
 //! An exploration ends at the first schedule that tells: one that fails where a pass is expected, or one that fails as
-//! expected. Otherwise it goes on to its number of schedules, and its pass is only ever `not found in n schedules`.
+//! expected. Otherwise it goes on to its number of schedules, and its pass is only ever `not found in n schedules`; or
+//! it covers all there are, and its pass is `proved`.
 //!
-//! Invariants: the schedule that told is performed a second time from its recorded choices and must end in the same way
-//! (the double-run check; the first schedule and every [`DOUBLE_RUN_EVERY`]-th are checked too); peaks are the highest
-//! of all schedules.
-//! Not here: what counts as failing ([`crate::judge`]).
+//! Invariants: what a pass is worth is said in the record, with its numbers; a schedule that told is one that was
+//! performed twice; peaks are the highest of all schedules.
+//! Not here: searching (the backend), what counts as failing ([`crate::judge`]).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use dmlab_engine::sched::{Outcome, RunResult};
-use dmlab_results::{CellRecord, Exploration, Number, PoolRecord, Verdict};
+use dmlab_engine::sched::RunResult;
+use dmlab_results::{CellRecord, Exploration, Number, ShardRecord, Strength, Verdict};
 
-use crate::backend::engine::{ExplorerStage, Performance, TraceStep, perform_on_threads, perform_virtually, same_end};
-use crate::judge::{Judgement, judge, mismatches, verdict_of};
+use crate::backend::engine::{
+    End, Explored, Note, Performance, Schedule, TraceStep, perform_on_threads, perform_virtually,
+};
+use crate::judge::{Judgement, judge, lock_order_mismatch, mismatches, proof_of, strength_mismatch, verdict_of};
 use crate::plan::{Plan, RunOn};
 use crate::script::LoadFinding;
-
-/// Every n-th explored schedule is performed twice, to see whether it is deterministic.
-pub const DOUBLE_RUN_EVERY: u64 = 1000;
+use crate::tally::{Peaks, Tally};
+use crate::watch::{OnProgress, unwatched};
 
 /// A cell that was run.
 pub struct CellRun {
@@ -36,12 +36,17 @@ pub struct CellRun {
 
 /// Runs `plan`.
 pub fn run(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
+    run_watched(plan, interrupt, &unwatched)
+}
+
+/// Runs `plan`, and tells how far its exploration is.
+pub fn run_watched(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProgress<'_>) -> CellRun {
     if let Some(reason) = plan.skip {
         return skipped(plan, reason);
     }
     let started = Instant::now();
     let mut run = match plan.run_on {
-        RunOn::Explorer => explore(plan, interrupt),
+        RunOn::Explorer => explore(plan, interrupt, on_progress),
         RunOn::Threads => once(plan, perform_on_threads(plan, interrupt)),
         RunOn::Virtual => once(plan, perform_virtually(plan, interrupt)),
     };
@@ -65,7 +70,7 @@ fn skipped(plan: &Plan, reason: &str) -> CellRun {
 fn once(plan: &Plan, (result, performance): (RunResult, Performance)) -> CellRun {
     let judgement = judge(&result.outcome, &performance);
     let mut peaks = Peaks::default();
-    peaks.take_in(&performance);
+    peaks.take_in(performance.pools.clone());
     let mut record = record(plan, &judgement, &performance, &peaks);
     if plan.run_on == RunOn::Virtual {
         record.virtual_ns = Some(result.now.0);
@@ -73,33 +78,40 @@ fn once(plan: &Plan, (result, performance): (RunResult, Performance)) -> CellRun
     CellRun { record, judgement, schedule: None }
 }
 
-fn explore(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
-    let mut stage = ExplorerStage::new(plan, interrupt);
-    let (mut peaks, mut tally) = (Peaks::default(), Tally::default());
-    loop {
-        let (result, performance) = stage.perform();
-        let judgement = judge(&result.outcome, &performance);
-        peaks.take_in(&performance);
-        tally.take_in(&result, &judgement);
-        let interrupted = result.outcome == Outcome::Interrupted || interrupt.load(Ordering::Relaxed);
-        let tells = !interrupted && tells(plan, &judgement, &performance);
-        let last = tells || interrupted || tally.schedules >= plan.schedules;
-        let mut schedule = None;
-        if tells || tally.schedules % DOUBLE_RUN_EVERY == 1 {
-            let again = stage.again();
-            let same = again
-                .filter(|found| same_end(&result.outcome, &found.result.outcome) && result.steps == found.result.steps);
-            let Some(found) = same else {
-                return not_deterministic(plan, &result, &performance, tally);
-            };
-            schedule = tells.then_some(found.trace);
+fn explore(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProgress<'_>) -> CellRun {
+    let tally = Mutex::new(Tally::default());
+    let look = |seen: &Schedule| {
+        let judgement = judge(&seen.result.outcome, &seen.performance);
+        let deadlock = judgement.stuck.as_ref().filter(|_| judgement.verdict == Verdict::Deadlock);
+        Note { deadlock: deadlock.map(|stuck| stuck.signature()), tells: tells(plan, &judgement, &seen.performance) }
+    };
+    let explored = crate::backend::engine::explore(plan, interrupt, &look, &tally, on_progress);
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finish(plan, explored, &tally)
+}
+
+fn finish(plan: &Plan, explored: Explored, tally: &Tally) -> CellRun {
+    let exploration = exploration(plan, &explored, tally);
+    let (seen, schedule) = match explored.told {
+        Some(told) => match told.again {
+            Some(found) => (Some(told.seen), Some(found.trace)),
+            None => return not_deterministic(plan, told.number, &told.seen, exploration),
+        },
+        None => (explored.first, None),
+    };
+    let (judgement, performance) = match seen {
+        Some(seen) => (judge(&seen.result.outcome, &seen.performance), seen.performance),
+        None => {
+            let report = Some("interrupted".to_owned());
+            (Judgement { verdict: Verdict::Skip, report, stuck: None }, Performance::default())
         }
-        if last {
-            let mut record = record(plan, &judgement, &performance, &peaks);
-            record.exploration = Some(tally.exploration(tells));
-            return CellRun { record, judgement, schedule };
-        }
-    }
+    };
+    let mut record = record(plan, &judgement, &performance, &tally.peaks);
+    record.mismatches.extend(strength_mismatch(plan, &exploration.strength));
+    record.mismatches.extend(lock_order_mismatch(plan, &exploration.lock_order));
+    record.ok = record.mismatches.is_empty() && judgement.verdict != Verdict::Panic;
+    record.exploration = Some(exploration);
+    CellRun { record, judgement, schedule }
 }
 
 /// Whether this schedule ends the exploration: it fails (in the expected way or another), or breaks an expectation.
@@ -112,80 +124,52 @@ fn tells(plan: &Plan, judgement: &Judgement, performance: &Performance) -> bool 
     expects_pass && !mismatches(plan, judgement, performance).is_empty()
 }
 
-fn not_deterministic(plan: &Plan, first: &RunResult, performance: &Performance, tally: Tally) -> CellRun {
-    let (schedule, steps) = (tally.schedules, first.steps);
+fn not_deterministic(plan: &Plan, schedule: u64, seen: &Schedule, exploration: Exploration) -> CellRun {
+    let steps = seen.result.steps;
     let report =
         format!("dmlab itself is at fault: schedule {schedule} ({steps} steps), performed again, is another one");
     let judgement = Judgement { verdict: Verdict::Panic, report: Some(report), stuck: None };
-    let mut record = record(plan, &judgement, performance, &Peaks::default());
-    record.exploration = Some(tally.exploration(true));
+    let mut record = record(plan, &judgement, &seen.performance, &Peaks::default());
+    record.exploration = Some(exploration);
     CellRun { record, judgement, schedule: None }
 }
 
-/// Pools over all schedules of a cell.
-#[derive(Default)]
-struct Peaks {
-    order: Vec<String>,
-    pools: BTreeMap<String, PoolRecord>,
-}
-
-impl Peaks {
-    fn take_in(&mut self, performance: &Performance) {
-        for pool in &performance.pools {
-            if !self.pools.contains_key(&pool.name) {
-                self.order.push(pool.name.clone());
-            }
-            let stats = pool.stats;
-            let known = self.pools.entry(pool.name.clone()).or_insert_with(|| PoolRecord {
-                name: pool.name.clone(),
-                reserve: stats.reserve,
-                peak_in_use: 0,
-                slab_failures: 0,
-                waits: 0,
-                rescued: 0,
-            });
-            known.peak_in_use = known.peak_in_use.max(stats.peak);
-            known.slab_failures = known.slab_failures.max(stats.slab_failures);
-            known.waits = known.waits.max(stats.waits);
-            known.rescued = known.rescued.max(stats.rescued);
-        }
+/// What the search's verdict is worth.
+fn strength(plan: &Plan, explored: &Explored, tally: &Tally) -> Strength {
+    let schedules = tally.schedules;
+    if let Some(told) = &explored.told {
+        let preemptions = told.again.as_ref().map(|found| u32::try_from(found.preemptions).unwrap_or(u32::MAX));
+        return Strength::Found { schedule: told.number, preemptions };
     }
-
-    fn records(&self) -> Vec<PoolRecord> {
-        self.order.iter().map(|name| self.pools[name].clone()).collect()
+    if !plan.explore.strategy.can_prove() {
+        return Strength::NotFound { schedules };
+    }
+    let states = explored.states.unwrap_or(0);
+    let given_up = |reason: String| Strength::NotProved { reason, schedules, states };
+    match (&explored.end, explored.up_to) {
+        (End::Done, None) => Strength::Proved { schedules, states },
+        (End::Done, Some(preemptions)) => Strength::ProvedUpTo { preemptions, schedules, states },
+        (End::Interrupted, _) => given_up("interrupted".to_owned()),
+        (End::Time, _) => given_up("out of time".to_owned()),
+        (End::GivenUp(reason), _) => given_up(reason.clone()),
     }
 }
 
-/// Counts over all schedules of a cell.
-#[derive(Default)]
-struct Tally {
-    schedules: u64,
-    steps: u64,
-    steps_max_seen: u64,
-    deadlocks: u64,
-}
-
-impl Tally {
-    fn take_in(&mut self, result: &RunResult, judgement: &Judgement) {
-        self.schedules += 1;
-        self.steps += result.steps;
-        self.steps_max_seen = self.steps_max_seen.max(result.steps);
-        self.deadlocks += u64::from(judgement.verdict == Verdict::Deadlock);
-    }
-
-    fn exploration(&self, found: bool) -> Exploration {
-        let strength = match found {
-            true => format!("found in schedule {}", self.schedules),
-            false => format!("not found in {} schedules", self.schedules),
-        };
-        Exploration {
-            schedules: self.schedules,
-            steps: self.steps,
-            steps_max_seen: self.steps_max_seen,
-            deadlocks: self.deadlocks,
-            strength,
-            schedules_per_sec: None,
-        }
+fn exploration(plan: &Plan, explored: &Explored, tally: &Tally) -> Exploration {
+    Exploration {
+        strategy: plan.explore.strategy.name().to_owned(),
+        schedules: tally.schedules,
+        steps: tally.steps,
+        steps_max_seen: tally.steps_max_seen,
+        depth_max: None,
+        deadlocks: tally.deadlocks,
+        strength: strength(plan, explored, tally),
+        states: explored.states,
+        pruned: explored.pruned,
+        signatures: tally.signatures.clone(),
+        lock_order: explored.lock_order.clone(),
+        shard: plan.explore.shard.map(|shard| ShardRecord { index: shard.index, of: shard.of }),
+        schedules_per_sec: None,
     }
 }
 
@@ -203,6 +187,7 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         seed: plan.seed.0,
         plan: plan.to_json(),
         expected: verdict_of(plan.expected_verdict()).to_string(),
+        expected_strength: plan.explore.wanted.map(proof_of),
         verdict: judgement.verdict,
         ok: mismatches.is_empty() && judgement.verdict != Verdict::Panic,
         mismatches,

@@ -10,8 +10,8 @@
 
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::waits::StuckReport;
-use dmlab_results::Verdict;
-use dmlab_scenarios::{self as scenarios, Bound, Expectation, Relation};
+use dmlab_results::{Proof, Strength, Verdict};
+use dmlab_scenarios::{self as scenarios, Bound, Expectation, LockOrder, Relation, Runtime};
 
 use crate::backend::engine::Performance;
 use crate::plan::Plan;
@@ -114,6 +114,45 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
     mismatches
 }
 
+/// The record's proof for the strength that a scenario can expect.
+pub const fn proof_of(expected: scenarios::Strength) -> Proof {
+    match expected {
+        scenarios::Strength::Proved => Proof::Complete,
+        scenarios::Strength::ProvedUpTo(preemptions) => Proof::UpTo(preemptions),
+    }
+}
+
+/// Which strength an exploration of `plan` was to have and has not, in a sentence with the line of the expectation. Of a
+/// shard, `found` is what its own part is worth.
+pub fn strength_mismatch(plan: &Plan, found: &Strength) -> Option<String> {
+    let explored = plan.run_on.stands_for() == Runtime::Explorer;
+    let here = |expectation: &&Expectation| explored && expectation.on.is_none_or(|on| on == Runtime::Explorer);
+    plan.scenario.expect.iter().filter(here).find_map(|expectation| {
+        let wanted = proof_of(expectation.strength?);
+        (!found.meets(wanted)).then(|| format!("line {}: strength {found}, expected {wanted}", expectation.line))
+    })
+}
+
+/// What is wrong with the order in which an exploration of `plan` took locks: in circles, where nobody said so, or not,
+/// where somebody did. Where a failure is expected and nothing is said, circles may be.
+pub fn lock_order_mismatch(plan: &Plan, found: &[String]) -> Option<String> {
+    let here = |expectation: &&Expectation| expectation.on.is_none_or(|on| on == Runtime::Explorer);
+    let said = plan.scenario.expect.iter().filter(here).find_map(|expectation| {
+        let order = expectation.lock_order?;
+        Some((format!("line {}: ", expectation.line), order))
+    });
+    let fails = plan.expected_verdict() != scenarios::Verdict::Pass;
+    match (said, found.first()) {
+        (None, Some(_)) if fails => None,
+        (None, Some(circle)) => Some(circle.clone()),
+        (Some((place, LockOrder::Clean)), Some(circle)) => Some(format!("{place}{circle}")),
+        (Some((place, LockOrder::Circular)), None) => {
+            Some(format!("{place}locks were taken in one order only, expected a circular order"))
+        }
+        (None | Some((_, LockOrder::Clean)), None) | (Some((_, LockOrder::Circular)), Some(_)) => None,
+    }
+}
+
 fn check_report(expectation: &Expectation, judgement: &Judgement, complain: &mut dyn FnMut(String)) {
     if !expectation.cycle.is_empty() {
         let names = judgement.stuck.as_ref().map(StuckReport::cycle_names).unwrap_or_default();
@@ -170,4 +209,59 @@ fn in_words(bound: Bound) -> String {
         Relation::Not => "!=",
     };
     format!("{relation} {}", bound.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dmlab_scenarios::Document;
+
+    use super::*;
+    use crate::plan::{RunOn, Wishes};
+
+    fn plans(expect: &str) -> Vec<Plan> {
+        let head = "scenario: a\nabout: x\ndevices: { d: { ram: 1k } }\nsteps: [{ sleep: 0 }]\n";
+        let document = Document::parse("x", &format!("{head}expect:\n  - {expect}\n")).unwrap();
+        Plan::of(&Arc::new(document), &Wishes::default()).unwrap_or_else(|found| panic!("{found}"))
+    }
+
+    fn mismatch(expect: &str, found: &Strength) -> Option<String> {
+        let plans = plans(expect);
+        strength_mismatch(plans.iter().find(|plan| plan.run_on == RunOn::Explorer).unwrap(), found)
+    }
+
+    #[test]
+    fn a_strength_that_is_short_of_the_expected_one_is_told_with_both_and_the_line() {
+        let sampled = Strength::NotFound { schedules: 1000 };
+        assert_eq!(
+            mismatch("{ strength: proved }", &sampled).as_deref(),
+            Some("line 6: strength not found in 1000 schedules, expected proved")
+        );
+        let bounded = Strength::ProvedUpTo { preemptions: 2, schedules: 5, states: 7 };
+        assert_eq!(
+            mismatch("{ strength: proved }", &bounded).as_deref(),
+            Some("line 6: strength proved up to 2 preemptions (5 schedules, 7 states), expected proved")
+        );
+        assert!(mismatch("{ strength: proved up to 3 preemptions }", &bounded).is_some());
+        let full = Strength::NotProved { reason: "cache full".to_owned(), schedules: 5, states: 7 };
+        assert!(mismatch("{ strength: proved up to 0 preemptions }", &full).is_some());
+    }
+
+    #[test]
+    fn a_strength_that_is_as_expected_or_more_is_no_mismatch() {
+        let proved = Strength::Proved { schedules: 5, states: 7 };
+        let bounded = Strength::ProvedUpTo { preemptions: 2, schedules: 5, states: 7 };
+        assert_eq!(mismatch("{ strength: proved }", &proved), None);
+        assert_eq!(mismatch("{ strength: proved up to 2 preemptions }", &bounded), None);
+        assert_eq!(mismatch("{ strength: proved up to 1 preemption }", &bounded), None);
+        assert_eq!(mismatch("{ verdict: pass }", &Strength::NotFound { schedules: 1 }), None, "nothing is expected");
+    }
+
+    #[test]
+    fn no_strength_is_expected_of_a_run_on_threads() {
+        let plans = plans("{ strength: proved }");
+        let threads = plans.iter().find(|plan| plan.run_on == RunOn::Threads).unwrap();
+        assert_eq!(strength_mismatch(threads, &Strength::NotFound { schedules: 1 }), None);
+    }
 }

@@ -3,7 +3,9 @@
 //!
 //! Invariants: plans come in the order of the documents, their cells, and then the runtimes; a plan's seed depends on
 //! the run's seed and the cell's name only, never on what else is run.
-//! Not here: carrying it out.
+//! Not here: the search of explored cells (`explore`), carrying it out.
+
+mod explore;
 
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use dmlab_engine::variants::Variants;
 use dmlab_scenarios::{Cell, Diagnostic, Diagnostics, Document, Runtime, Scenario};
 use dmlab_units::Seed;
 use serde_json::json;
+
+pub use self::explore::{ExplorePlan, ExploreWishes, ParseShardError, Shard};
 
 /// Which clock a run was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,8 +78,10 @@ pub struct Wishes {
     pub seed: Seed,
     /// Which clock.
     pub clock: Clock,
-    /// Explored schedules per cell, in place of what scenarios say.
+    /// Sampled schedules per cell, in place of what scenarios say.
     pub schedules: Option<u64>,
+    /// How explored cells are searched.
+    pub explore: ExploreWishes,
 }
 
 /// One cell on one runtime.
@@ -93,8 +99,8 @@ pub struct Plan {
     pub run_on: RunOn,
     /// Decides everything random in it.
     pub seed: Seed,
-    /// How many schedules the explorer tries.
-    pub schedules: u64,
+    /// How the explorer searches.
+    pub explore: ExplorePlan,
     /// Why it is not run at all, if so.
     pub skip: Option<&'static str>,
 }
@@ -126,7 +132,7 @@ impl Plan {
                     variants,
                     run_on,
                     seed: wishes.seed.derive(&name),
-                    schedules: wishes.schedules.unwrap_or(scenario.schedules),
+                    explore: ExplorePlan::of(&scenario, run_on, wishes),
                     scenario: Arc::clone(&scenario),
                     skip,
                 });
@@ -135,7 +141,7 @@ impl Plan {
         Ok(plans)
     }
 
-    /// The resolved plan as data.
+    /// The resolved plan as data: what is the same for all shards of a campaign, on every machine.
     pub fn to_json(&self) -> serde_json::Value {
         let variants: serde_json::Map<_, _> = [
             ("gmr", self.variants.gmr.name()),
@@ -149,7 +155,8 @@ impl Plan {
         json!({
             "engine": variants,
             "run_on": self.run_on.name(),
-            "schedules": self.schedules,
+            "schedules": self.explore.schedules,
+            "explore": self.explore.to_json(),
             "seed": self.seed,
             "scenario": &*self.scenario,
         })

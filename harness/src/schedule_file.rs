@@ -1,10 +1,12 @@
 //! Failing schedules on disk: everything that is needed to see the same failure again, and to read how it came about.
 //!
 //! The file is JSON: a format name and version, the scenario's whole text (so that it can be replayed when the
-//! scenario has changed or gone), the cell, the seed, and the steps by name.
+//! scenario has changed or gone), what was left out of it, the cell, the seed, a hash of all that these come to, and the
+//! steps by name. Version 1 had neither edits nor hash, and is still read.
 //!
-//! Invariants: an existing file is never overwritten; a replay compares every step with the recorded one (task,
-//! operation, object, argument) and says where they first differ instead of going on as if nothing were.
+//! Invariants: an existing file is never overwritten; a replay compares the configuration, every step with the recorded
+//! one (task, operation, object, argument) and the preemptions, and says where they first differ instead of going on as
+//! if nothing were.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,11 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::engine::{ExplorerStage, TraceStep};
 use crate::judge::{Judgement, judge};
+use crate::minimise::{Edit, EditError, MinimalSchedule, apply};
 use crate::plan::{Plan, Wishes};
 
 /// Name and version of the format.
 const FORMAT: &str = "dmlab-schedule";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// The version before edits, preemptions and the hash of the configuration; it is still read.
+const VERSION_PLAIN: u64 = 1;
 
 /// Longest stem of a schedule's file name, so that suffixes stay within the 255 bytes of most file systems.
 const NAME_BYTES_MAX: usize = 180;
@@ -39,12 +44,21 @@ pub struct ScheduleFile {
     scenario: String,
     /// Axes and values.
     cell: Vec<(String, String)>,
+    /// What was left out of the scenario, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    edits: Vec<Edit>,
     /// Seed of the plan.
     seed: u64,
+    /// [`config_of`] the plan; every file from version 2 on has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    config: Option<String>,
     /// What it came to.
     verdict: String,
     /// The deadlock's signature, where it is one.
     signature: Option<String>,
+    /// How often it goes away from a task that could have gone on, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preemptions: Option<u64>,
     steps: Vec<StepText>,
 }
 
@@ -74,7 +88,7 @@ pub enum ScheduleError {
     #[error("this is not a dmlab schedule: {0}")]
     NotASchedule(String),
     /// It is from another version.
-    #[error("the schedule has format version {found}; this dmlab reads version {VERSION}")]
+    #[error("the schedule has format version {found}; this dmlab reads versions {VERSION_PLAIN} and {VERSION}")]
     Version {
         /// The version found.
         found: u64,
@@ -90,6 +104,9 @@ pub enum ScheduleError {
     /// The scenario in it is not valid.
     #[error("the scenario in the schedule is not valid:\n{0}")]
     Scenario(String),
+    /// What was left out of the scenario cannot be left out of the one that is in it.
+    #[error("the edits in the schedule do not fit its scenario: {0}")]
+    Edits(#[from] EditError),
 }
 
 /// What a replay came to.
@@ -102,8 +119,22 @@ pub struct Replayed {
     pub trace: Vec<TraceStep>,
     /// The verdict that the file speaks of.
     pub recorded_verdict: String,
+    /// What was left out of the scenario that the schedule came from, in order.
+    pub edits: Vec<Edit>,
+    /// How often it went away from a task that could have gone on.
+    pub preemptions: u64,
     /// Whether it came to the same.
     pub reproduced: bool,
+}
+
+/// Hash of everything that a run of `plan` depends on besides its seed and its choices: the resolved plan. In hex.
+fn config_of(plan: &Plan) -> String {
+    let mut resolved = plan.to_json();
+    let fields = resolved.as_object_mut().expect("a plan is an object");
+    // The seed stands in the file by itself; how many schedules are tried says nothing about any of them.
+    fields.remove("seed");
+    fields.remove("schedules");
+    format!("{:016x}", Seed(0).derive(&resolved.to_string()).0)
 }
 
 impl ScheduleFile {
@@ -124,11 +155,20 @@ impl ScheduleFile {
             file: plan.document.file().to_owned(),
             scenario: plan.document.text().to_owned(),
             cell: plan.cell.iter().map(|(axis, value)| (axis.to_owned(), value.to_owned())).collect(),
+            edits: Vec::new(),
             seed: plan.seed.0,
+            config: Some(config_of(plan)),
             verdict: judgement.verdict.to_string(),
             signature: judgement.stuck.as_ref().map(dmlab_engine::sched::waits::StuckReport::signature),
+            preemptions: None,
             steps: steps.iter().map(text).collect(),
         }
+    }
+
+    /// The schedule of a failure that was made as small as it gets.
+    pub fn of_minimal(minimal: &MinimalSchedule) -> Self {
+        let file = Self::new(&minimal.plan, &minimal.judgement, &minimal.trace);
+        Self { edits: minimal.edits.clone(), preemptions: Some(minimal.preemptions), ..file }
     }
 
     /// The file's text.
@@ -149,11 +189,24 @@ impl ScheduleFile {
             return Err(ScheduleError::NotASchedule(format!("it does not say \"format\": \"{FORMAT}\"")));
         }
         match value.get("version").and_then(serde_json::Value::as_u64) {
-            Some(version) if version == VERSION => {}
+            Some(VERSION | VERSION_PLAIN) => {}
             Some(version) => return Err(ScheduleError::Version { found: version }),
             None => return Err(ScheduleError::NotASchedule("it has no version".to_owned())),
         }
-        serde_json::from_value(value).map_err(|error| ScheduleError::NotASchedule(error.to_string()))
+        let file: Self =
+            serde_json::from_value(value).map_err(|error| ScheduleError::NotASchedule(error.to_string()))?;
+        let bad = match (file.version, &file.config) {
+            (VERSION_PLAIN, config) => {
+                let more = config.is_some() || file.preemptions.is_some() || !file.edits.is_empty();
+                more.then_some("version 1 has no `config`, `preemptions` or `edits`")
+            }
+            (_, None) => Some("it has no `config`"),
+            (_, Some(config)) => {
+                let hex = config.len() == 16 && config.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+                (!hex).then_some("`config` is not 16 lower-case hexadecimal digits")
+            }
+        };
+        bad.map_or(Ok(file), |bad| Err(ScheduleError::NotASchedule(bad.to_owned())))
     }
 
     fn steps(&self) -> Result<Vec<TraceStep>, ScheduleError> {
@@ -177,6 +230,7 @@ impl ScheduleFile {
         let found = plans.into_iter().find(|plan| plan.cell == cell && plan.run_on == crate::plan::RunOn::Explorer);
         let mut plan = found.ok_or_else(|| ScheduleError::Scenario(format!("it has no explored cell {cell}")))?;
         plan.seed = Seed(self.seed);
+        plan.scenario = Arc::new(apply(&plan.scenario, &self.edits)?);
         Ok(plan)
     }
 
@@ -200,11 +254,38 @@ impl ScheduleFile {
             (step, format!("step {step}: expected {expected} (task {wanted}), found {found} (task {got})"))
         });
         // The earlier one; of two in the same place, the one that says what there was to choose from.
-        let divergence = by_operation.into_iter().chain(by_name).min_by_key(|(step, _)| *step).map(|(_, what)| what);
+        let by_step = by_operation.into_iter().chain(by_name).min_by_key(|(step, _)| *step).map(|(_, what)| what);
+        let by_count = self.preemptions.filter(|recorded| *recorded != found.preemptions).map(|recorded| {
+            format!("its end: {} preemption(s) were counted, the recording says {recorded}", found.preemptions)
+        });
+        // Where the steps differ, so does the count.
+        let divergence = [self.other_config(&plan), by_step.or(by_count)]
+            .into_iter()
+            .flatten()
+            .reduce(|config, rest| format!("{config}; then from {rest}"));
         let signature = judgement.stuck.as_ref().map(dmlab_engine::sched::waits::StuckReport::signature);
         let same = judgement.verdict.to_string() == self.verdict && signature == self.signature;
         let reproduced = divergence.is_none() && same;
-        Ok(Replayed { judgement, divergence, trace: found.trace, recorded_verdict: self.verdict.clone(), reproduced })
+        Ok(Replayed {
+            judgement,
+            divergence,
+            trace: found.trace,
+            recorded_verdict: self.verdict.clone(),
+            edits: self.edits.clone(),
+            preemptions: found.preemptions,
+            reproduced,
+        })
+    }
+
+    /// What there is to say when the plan is not the recorded one.
+    fn other_config(&self, plan: &Plan) -> Option<String> {
+        let (recorded, found) = (self.config.as_ref()?, config_of(plan));
+        (*recorded != found).then(|| {
+            format!(
+                "the start: what this dmlab makes of the scenario, the cell and the edits in the file (algorithms, \
+                 devices, steps, expectations) has the hash {found}, what was recorded had {recorded}"
+            )
+        })
     }
 
     /// A name for the file: scenario and cell, without slashes.

@@ -2,7 +2,8 @@
 //! closed pipes and signals.
 //!
 //! Invariant: every process runs in a folder of its own, without a terminal.
-//! Not here: `explore` and `replay` (`replay.rs`), what the scenarios show (`mutations.rs`), signals (`signals.rs`).
+//! Not here: `explore` and `merge` (`explore.rs`), `replay` (`replay.rs`), what the scenarios show (`mutations.rs`),
+//! signals (`signals.rs`).
 
 mod support;
 
@@ -54,8 +55,8 @@ fn the_whole_catalogue_runs_and_comes_out_as_expected_in_one_table_and_one_line(
     let ended = Folder::new().dmlab(&["run", "--schedules", "1000"]);
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{ended:?}");
     let lines: Vec<&str> = ended.out.lines().collect();
-    let columns = ["scenario", "variant", "runtime", "expected", "verdict", "time / schedules", "throughput"];
-    let others = ["lat p50 / p99", "peak pool use", "result"];
+    let columns = ["scenario", "variant", "runtime", "expected", "verdict", "strength", "time / schedules"];
+    let others = ["throughput", "lat p50 / p99", "peak pool use", "result"];
     for column in columns.iter().chain(&others) {
         assert!(lines[1].contains(column), "{column} is not in {}", lines[1]);
     }
@@ -428,7 +429,7 @@ fn every_command_explains_itself() {
     for told in ["Examples:", "Exit codes: 0 all as expected", "Options:", "Commands:"] {
         assert!(help.out.contains(told), "{told}");
     }
-    for command in ["run", "explore", "replay", "list", "validate", "variants"] {
+    for command in ["run", "explore", "merge", "replay", "list", "validate", "variants"] {
         assert!(help.out.contains(&format!("  {command} ")), "{command} is not in {}", help.out);
         let own = folder.dmlab(&[command, "--help"]);
         assert_eq!((own.code, &*own.err), (Some(0), ""), "{command}");
@@ -441,7 +442,9 @@ fn every_command_explains_itself() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let folder = Folder::new();
-    for args in ["list", "variants", "run dm --schedules 2", "run dm --dry-run", "run dm/table-refusals --json -"] {
+    for args in
+        ["list", "variants", "run dm/linear-layout --schedules 2", "run dm --dry-run", "run dm/table-refusals --json -"]
+    {
         // The reader is gone before anything is written.
         let script = format!("( sleep 0.1; \"$DMLAB\" {args}; echo \"code $?\" >&2 ) | true");
         let mut shell = assert_cmd::Command::new("sh");

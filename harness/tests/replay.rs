@@ -31,7 +31,7 @@ fn explored() -> (Folder, Ended) {
 }
 
 fn explore(folder: &Folder) -> Ended {
-    let ended = folder.dmlab(&["explore", "bio/rescuer-many-tasks", "--variant", "rescue=none"]);
+    let ended = folder.dmlab(&["explore", "bio/rescuer-many-tasks", "--variant", "rescue=none", "--no-minimise"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended
 }
@@ -203,15 +203,64 @@ fn a_scenario_that_was_changed_in_the_file_is_a_difference() {
         schedule["scenario"] = json!(text);
     });
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.out.contains("the run is not the recorded one from step "), "{}", ended.out);
+    assert!(ended.out.contains("the run is not the recorded one from the start: "), "{}", ended.out);
+    assert!(ended.out.contains("; then from step "), "{}", ended.out);
+}
+
+#[test]
+fn another_hash_of_the_configuration_is_told_with_both_values() {
+    let mut recorded = String::new();
+    let ended = replay_changed(|schedule| {
+        recorded = schedule["config"].as_str().unwrap().to_owned();
+        schedule["config"] = json!("0123456789abcdef");
+    });
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said = ended.out.lines().find(|line| line.starts_with("the run is not the recorded one from the start: "));
+    let said = said.unwrap_or_else(|| panic!("no difference was named: {}", ended.out));
+    assert!(said.contains(&format!("has the hash {recorded}, what was recorded had 0123456789abcdef")), "{said}");
+    assert!(!said.contains("; then from"), "the steps are the recorded ones: {said}");
+}
+
+#[test]
+fn another_cell_than_the_recorded_one_is_a_difference_even_where_the_steps_are_the_same() {
+    let ended = replay_changed(|schedule| schedule["cell"][2][1] = json!("sorted"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("the run is not the recorded one from the start: "), "{}", ended.out);
+}
+
+#[test]
+fn another_count_of_preemptions_is_a_difference() {
+    let ended = replay_changed(|schedule| schedule["preemptions"] = json!(4_000));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("from its end: ") && ended.out.contains("the recording says 4000"), "{}", ended.out);
+}
+
+#[test]
+fn a_file_of_version_1_is_still_replayed_step_by_step() {
+    let to_version_1 = |schedule: &mut Value| {
+        schedule["version"] = json!(1);
+        schedule.as_object_mut().unwrap().remove("config");
+    };
+    let ended = replay_changed(to_version_1);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.ends_with("reproduced: deadlock\n"), "{}", ended.out);
+    let changed = replay_changed(|schedule| {
+        to_version_1(schedule);
+        schedule["steps"][3]["name"] = json!("somebody");
+    });
+    assert_eq!(changed.code, Some(1), "{changed:?}");
+    let mixed = replay_changed(|schedule| schedule["version"] = json!(1));
+    assert_eq!((mixed.code, &*mixed.out), (Some(2), ""), "{mixed:?}");
+    assert!(mixed.err.contains("version 1 has no `config`"), "{}", mixed.err);
 }
 
 #[test]
 fn another_format_version_is_refused_and_named() {
-    for version in [0_u64, 2, 4_294_967_297] {
+    for version in [0_u64, 3, 4_294_967_297] {
         let ended = replay_changed(|schedule| schedule["version"] = json!(version));
         assert_eq!((ended.code, &*ended.out), (Some(2), ""), "{ended:?}");
-        let said = format!("changed.json: the schedule has format version {version}; this dmlab reads version 1");
+        let said =
+            format!("changed.json: the schedule has format version {version}; this dmlab reads versions 1 and 2");
         assert!(ended.err.contains(&said), "{}", ended.err);
     }
 }
@@ -223,10 +272,21 @@ fn what_is_no_schedule_is_refused_with_the_reason() {
     folder.with("cut.json", &whole[..whole.len() / 2]);
     folder.with("empty.json", "");
     folder.with("other.json", "{ \"format\": \"dmlab-record\", \"version\": 1 }");
-    folder.with("extra.json", &whole.replacen("\"version\": 1", "\"version\": 1, \"colour\": \"red\"", 1));
+    folder.with("extra.json", &whole.replacen("\"version\": 2", "\"version\": 2, \"colour\": \"red\"", 1));
     folder.with("op.json", &whole.replacen("\"op\": \"down_write\"", "\"op\": \"down_right\"", 1));
     folder.with("scenario.json", &whole.replacen("devices:", "device:", 1));
+    folder.with("config.json", &whole.replacen("\"config\": \"", "\"config\": \"0x", 1));
+    let mut without: Value = serde_json::from_str(&whole).unwrap();
+    without.as_object_mut().unwrap().remove("config");
+    folder.with("no-config.json", &without.to_string());
+    let edits = "\"edits\": [ { \"at\": \"steps[77]\", \"line\": 9, \"change\": \"drop\" } ], \"seed\":";
+    folder.with("edit.json", &whole.replacen("\"seed\":", edits, 1));
+    folder.with("change.json", &whole.replacen("\"seed\":", &edits.replacen("drop", "double", 1), 1));
     for (name, reason) in [
+        ("config.json", "`config` is not 16 lower-case hexadecimal digits"),
+        ("no-config.json", "it has no `config`"),
+        ("edit.json", "edit 0 (steps[77]: dropped (line 9)): the scenario has no such place"),
+        ("change.json", "unknown variant `double`"),
         ("cut.json", "this is not a dmlab schedule: EOF while parsing"),
         ("empty.json", "this is not a dmlab schedule"),
         ("other.json", "it does not say \"format\": \"dmlab-schedule\""),

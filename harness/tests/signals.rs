@@ -7,7 +7,7 @@ mod support;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use dmlab_results::{CellRecord, Record};
+use dmlab_results::{CellRecord, Record, Strength};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{Folder, binary};
@@ -85,11 +85,14 @@ fn an_interrupted_exploration_still_writes_what_was_finished() {
         let output = ended(child);
         assert_eq!(output.status.code(), Some(130), "{output:?}");
         let record = interrupted_record(&folder);
-        // The first cell's deadlock takes a few schedules; the second would never end.
+        // The first cell's deadlock takes a few schedules; the second, of which a proof is wanted, takes long.
         assert_eq!(record.cells.len(), 2);
         assert!(record.cells[0].ok && record.cells[0].verdict == dmlab_results::Verdict::Deadlock);
         assert_cut_short(&record.cells[1]);
-        assert!(record.cells[1].exploration.as_ref().unwrap().schedules > 0, "what was counted is not lost");
+        let exploration = record.cells[1].exploration.as_ref().unwrap();
+        assert!(exploration.schedules > 0, "what was counted is not lost");
+        let cut = matches!(&exploration.strength, Strength::NotProved { reason, .. } if reason == "interrupted");
+        assert!(cut, "{}", exploration.strength);
         let out = String::from_utf8(output.stdout).unwrap();
         assert!(out.contains("│ bio/rescuer-many-tasks │ rescue=none "), "what was finished is in the table: {out}");
         assert!(

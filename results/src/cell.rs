@@ -6,10 +6,11 @@
 //! Not here: loads (`load`), the judgement itself (the harness fills in `ok` and `mismatches`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LoadRecord, Number, Verdict};
+use crate::{LoadRecord, Number, Proof, Strength, Verdict};
 
 /// One cell of the matrix: one scenario with one value per axis on one runtime.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct CellRecord {
     pub plan: serde_json::Value,
     /// The verdict that the scenario expects of this cell.
     pub expected: String,
+    /// What the scenario expects an exploration of this cell to be worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_strength: Option<Proof>,
     /// What came out.
     pub verdict: Verdict,
     /// Whether all expectations were met, the verdict among them.
@@ -92,19 +96,63 @@ impl CellRecord {
 /// What the explorer did with a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exploration {
+    /// What decided which schedule came next, e.g. `portfolio` or `exhaustive`.
+    pub strategy: String,
     /// Schedules that were run.
     pub schedules: u64,
     /// Steps in all schedules together.
     pub steps: u64,
     /// Steps of the longest schedule.
     pub steps_max_seen: u64,
+    /// Choices on the deepest path, where a search keeps count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_max: Option<u64>,
     /// Schedules that ended in a deadlock.
     pub deadlocks: u64,
-    /// What the verdict is worth: `proved`, `proved up to 2 preemptions`, `not found in 2000 schedules`.
-    pub strength: String,
+    /// What the verdict is worth.
+    pub strength: Strength,
+    /// States that a search told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<u64>,
+    /// Branches that a search left out because they lead nowhere new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<u64>,
+    /// The distinct deadlocks, by the order in which they were first seen.
+    pub signatures: Vec<SignatureCount>,
+    /// Locks that were taken in a circular order in some schedule, whether or not it deadlocked; a text each.
+    pub lock_order: Vec<String>,
+    /// Which part of a shared exploration this is; left out of whole ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
     /// Speed of the exploration; left out of deterministic records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedules_per_sec: Option<Number>,
+}
+
+/// A deadlock by its signature, and how often it was met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureCount {
+    /// The operations and objects of its cycle.
+    pub signature: String,
+    /// Schedules that ended in it.
+    pub schedules: u64,
+    /// The first of them, from 1.
+    pub first_schedule: u64,
+}
+
+/// One part of an exploration that several runs share. Prints as people write it, from `1/3` to `3/3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// Which part, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
+impl fmt::Display for ShardRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
 }
 
 /// A mempool or bioset over the life of a cell.
@@ -170,13 +218,25 @@ mod tests {
     #[test]
     fn what_is_not_known_is_left_out_of_the_json() {
         let mut cell = testing::cell();
-        (cell.report, cell.trace_file, cell.wall_ns, cell.virtual_ns, cell.exploration) =
-            (None, None, None, None, None);
+        (cell.report, cell.trace_file, cell.wall_ns, cell.virtual_ns, cell.exploration, cell.expected_strength) =
+            (None, None, None, None, None, None);
         cell.plan = serde_json::json!({});
         let json = serde_json::to_string(&cell).unwrap();
-        for key in ["report", "trace_file", "wall_ns", "virtual_ns", "exploration", "null"] {
+        for key in ["report", "trace_file", "wall_ns", "virtual_ns", "exploration", "expected_strength", "null"] {
             assert!(!json.contains(key), "{key} in {json}");
         }
         assert_eq!(serde_json::from_str::<CellRecord>(&json).unwrap(), cell);
+    }
+
+    #[test]
+    fn everything_about_an_exploration_survives_the_trip_through_json() {
+        for cell in [testing::deadlocked(), testing::proved()] {
+            let json = serde_json::to_string(&cell).unwrap();
+            assert_eq!(serde_json::from_str::<CellRecord>(&json).unwrap(), cell, "{json}");
+        }
+        let mut exploration = testing::deadlocked().exploration.unwrap();
+        (exploration.states, exploration.pruned, exploration.depth_max, exploration.shard) = (None, None, None, None);
+        let json = serde_json::to_string(&exploration).unwrap();
+        assert!(["states", "pruned", "depth_max", "shard\"", "null"].iter().all(|key| !json.contains(key)), "{json}");
     }
 }

@@ -4,7 +4,7 @@
 //! Invariants: a record always names its format and version; a file of a version that this program does not know
 //! is refused before any other field is looked at, so that the message is about the version and not about a
 //! field that was renamed in it.
-//! Not here: the fields themselves (`record`), and conversions from older versions (there is no older version yet).
+//! Not here: the fields themselves (`record`), and conversions from older versions (`upgrade`).
 //!
 //! When to count the version up: when a field changes its meaning, its unit or its type, or becomes mandatory. An
 //! additional optional field does not need a new version, because readers ignore fields that they do not know.
@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 /// The version that this program writes, and the newest one that it reads.
-pub const FORMAT: FormatVersion = FormatVersion(1);
+pub const FORMAT: FormatVersion = FormatVersion(2);
 
 const NAME: &str = "dmlab-record";
 
@@ -94,8 +94,8 @@ struct Head {
     version: Value,
 }
 
-/// Reads only format and version, and the JSON syntax of all the rest.
-pub(crate) fn check_head(text: &str) -> Result<(), RecordError> {
+/// Reads only format and version, and the JSON syntax of all the rest. Returns the version, if it is a number at all.
+pub(crate) fn check_head(text: &str) -> Result<Option<u64>, RecordError> {
     let head: Head = match serde_json::from_str(text) {
         Ok(head) => head,
         // Not an object at all: a list, a number.
@@ -119,7 +119,7 @@ pub(crate) fn check_head(text: &str) -> Result<(), RecordError> {
         Some(found) if found == 0 || found > u64::from(FORMAT.0) => {
             Err(RecordError::Incompatible { found, supported: FORMAT })
         }
-        _ => Ok(()),
+        version => Ok(version),
     }
 }
 
@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused_before_its_fields_are_read() {
-        let text = r#"{"format": "dmlab-record", "version": 2, "seed": "now a text"}"#;
+        let text = r#"{"format": "dmlab-record", "version": 3, "seed": "now a text"}"#;
         let error = Record::from_json(text).unwrap_err();
-        assert_eq!(error, RecordError::Incompatible { found: 2, supported: FormatVersion(1) });
-        assert!(error.to_string().contains("version 2") && error.to_string().contains("1 to 1"), "{error}");
+        assert_eq!(error, RecordError::Incompatible { found: 3, supported: FormatVersion(2) });
+        assert!(error.to_string().contains("version 3") && error.to_string().contains("1 to 2"), "{error}");
         let huge = r#"{"format": "dmlab-record", "version": 18446744073709551615}"#;
         assert!(matches!(Record::from_json(huge), Err(RecordError::Incompatible { found: u64::MAX, .. })));
         let zero = r#"{"format": "dmlab-record", "version": 0}"#;
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(line, wanted);
         assert!(what.contains("forty-two"), "{what}");
 
-        let unversioned = Record::from_json(r#"{"format": "dmlab-record", "version": "1"}"#).unwrap_err();
+        let unversioned = Record::from_json(r#"{"format": "dmlab-record", "version": "2"}"#).unwrap_err();
         assert!(matches!(unversioned, RecordError::Malformed { line: 1, .. }), "{unversioned}");
     }
 

@@ -59,6 +59,12 @@ fn case(cell: &CellRecord, name: String) -> TestCase {
     case.set_time(elapsed(cell));
     case.add_property(("seed", cell.seed.to_string().as_str()));
     case.add_property(("verdict", cell.verdict.as_str()));
+    if let Some(exploration) = &cell.exploration {
+        case.add_property(("strength", exploration.strength.to_string().as_str()));
+        if let Some(shard) = exploration.shard {
+            case.add_property(("shard", shard.to_string().as_str()));
+        }
+    }
     if let Some(trace) = &cell.trace_file {
         case.add_property(("trace", trace.as_str()));
     }
@@ -120,9 +126,9 @@ mod tests {
         (broken.verdict, broken.ok) = (Verdict::Error, false);
         record.cells.push(broken);
         let report = Report::deserialize_from_str(&junit(&record)).unwrap();
-        assert_eq!((report.tests, report.failures, report.errors), (4, 1, 1));
+        assert_eq!((report.tests, report.failures, report.errors), (5, 1, 1));
         let suites: Vec<_> = report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests)).collect();
-        assert_eq!(suites, [("snapshot/cow-throttle", 3), ("mpath/failover", 1)]);
+        assert_eq!(suites, [("snapshot/cow-throttle", 4), ("mpath/failover", 1)]);
         let failed = &report.test_suites[0].test_cases[1];
         let TestCaseStatus::NonSuccess { description: Some(body), ty, .. } = &failed.status else {
             panic!("{failed:?}")

@@ -3,8 +3,9 @@
 //! Reading order:
 //!
 //! * what a run leaves behind: `record` (the whole file), `cell` (one cell of the matrix), `load` (one load of a
-//!   cell, in fio's words), `verdict`, and the two small types that keep the file sound: `format` (version and
-//!   load errors) and `number` (floats that JSON can carry);
+//!   cell, in fio's words), `verdict`, `strength` (what a verdict is worth), and what keeps the file sound: `format`
+//!   (version and load errors), `upgrade` (records of older versions) and `number` (floats that JSON can carry);
+//! * records from records: `merge` (the shards of one exploration put together);
 //! * numbers from numbers: `histogram` (latencies), `stats` (medians, bootstrap intervals);
 //! * reports, each a pure function of a [`Record`]: `human` (units), `rows` (what a row says) and `layout` (where
 //!   it is folded) under `table`, `markdown` and `summary`; `junit`; `exit` (the exit code);
@@ -23,29 +24,34 @@ mod junit;
 mod layout;
 mod load;
 mod markdown;
+mod merge;
 mod number;
 mod record;
 mod rows;
 mod stats;
+mod strength;
 mod summary;
 mod table;
 #[cfg(test)]
 mod testing;
+mod upgrade;
 mod verdict;
 mod write;
 
-pub use cell::{CellRecord, Exploration, PoolRecord};
+pub use cell::{CellRecord, Exploration, PoolRecord, ShardRecord, SignatureCount};
 pub use exit::{ExitCode, exit_code};
 pub use format::{FORMAT, FormatName, FormatVersion, RecordError};
 pub use histogram::{Histogram, LATENCY_NS_MAX, PERCENTILES};
 pub use junit::junit;
 pub use load::{Direction, Latency, LoadRecord};
 pub use markdown::markdown;
+pub use merge::{MergeError, merge, missing_shards};
 pub use number::Number;
 pub use record::{Environment, Record};
 pub use stats::{
     BOOTSTRAP_RESAMPLES, BOOTSTRAP_SAMPLES_MIN, RatioError, RatioInterval, mad, median, percentile, ratio_of_medians,
 };
+pub use strength::{ParseProofError, Proof, Strength};
 pub use summary::summary;
 pub use table::{TableOptions, table};
 pub use verdict::{ParseVerdictError, Verdict};

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::{check_head, malformed};
-use crate::{CellRecord, FORMAT, FormatName, FormatVersion, RecordError};
+use crate::{CellRecord, FORMAT, FormatName, FormatVersion, RecordError, upgrade};
 
 /// One run of dmlab: how it was asked for, where it ran, and what came out of each cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,12 +51,14 @@ impl Record {
         }
     }
 
-    /// Reads a record.
+    /// Reads a record, of an older version too; what comes back is of the present one.
     ///
     /// # Errors
     /// [`RecordError`] says whether the text is not JSON, not a record, of an unknown version, or damaged, and where.
     pub fn from_json(text: &str) -> Result<Self, RecordError> {
-        check_head(text)?;
+        if check_head(text)? == Some(upgrade::FIRST) {
+            return upgrade::from_first(text);
+        }
         serde_json::from_str(text).map_err(|error| malformed(&error))
     }
 
@@ -154,7 +156,7 @@ mod tests {
         let text = Record::new("0.1.0", 7, "virtual", Environment::none(), vec!["dmlab".to_owned()]).to_json();
         assert_eq!(
             text,
-            "{\n  \"format\": \"dmlab-record\",\n  \"version\": 1,\n  \"dmlab\": \"0.1.0\",\n  \"seed\": 7,\n  \
+            "{\n  \"format\": \"dmlab-record\",\n  \"version\": 2,\n  \"dmlab\": \"0.1.0\",\n  \"seed\": 7,\n  \
              \"clock\": \"virtual\",\n  \"environment\": {},\n  \"command\": [\n    \"dmlab\"\n  ],\n  \
              \"cells\": [],\n  \"interrupted\": false\n}\n"
         );

@@ -5,7 +5,7 @@
 //! out; texts hold no control characters, so that no record can move the cursor of a terminal or break a row.
 //! Not here: borders, widths, colours (`table`), escaping for Markdown (`markdown`).
 
-use crate::{CellRecord, LoadRecord, PoolRecord, Record, human};
+use crate::{CellRecord, Exploration, LoadRecord, PoolRecord, Record, human};
 
 /// How many pools a row names; further ones that were used become `…`.
 const POOLS_SHOWN: usize = 2;
@@ -21,6 +21,8 @@ pub(crate) enum Column {
     Runtime,
     Expected,
     Verdict,
+    /// What the verdict of an exploration is worth.
+    Strength,
     /// Schedules where the explorer ran, else time.
     Effort,
     Throughput,
@@ -30,12 +32,13 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Scenario,
         Self::Variant,
         Self::Runtime,
         Self::Expected,
         Self::Verdict,
+        Self::Strength,
         Self::Effort,
         Self::Throughput,
         Self::Latency,
@@ -50,6 +53,7 @@ impl Column {
             Self::Runtime => "runtime",
             Self::Expected => "expected",
             Self::Verdict => "verdict",
+            Self::Strength => "strength",
             Self::Effort => "time / schedules",
             Self::Throughput => "throughput",
             Self::Latency => "lat p50 / p99",
@@ -76,6 +80,7 @@ impl Column {
             Self::Runtime => cell.runtime_text(),
             Self::Expected => cell.expected.clone(),
             Self::Verdict => cell.verdict.to_string(),
+            Self::Strength => strength(cell),
             Self::Effort => effort(cell),
             Self::Throughput => load.map(|load| throughput(load, cell.loads.len())).unwrap_or_default(),
             Self::Latency => load.map(latency).unwrap_or_default(),
@@ -142,9 +147,21 @@ impl Grid {
     }
 }
 
+/// A pass of an exploration is never a bare "ok": it says what it is worth, and of which part.
+fn strength(cell: &CellRecord) -> String {
+    match &cell.exploration {
+        Some(Exploration { strength, shard: Some(shard), .. }) => format!("{}, shard {shard}", strength.short()),
+        Some(Exploration { strength, shard: None, .. }) => strength.short(),
+        None => String::new(),
+    }
+}
+
 fn effort(cell: &CellRecord) -> String {
     match (&cell.exploration, cell.elapsed_ns()) {
-        (Some(exploration), _) => human::plural(exploration.schedules, "schedule"),
+        (Some(exploration), _) => {
+            let states = exploration.states.map(|states| format!(", {}", human::plural(states, "state")));
+            human::plural(exploration.schedules, "schedule") + &states.unwrap_or_default()
+        }
         (None, Some(ns)) => human::duration(ns),
         (None, None) => String::new(),
     }
@@ -263,6 +280,20 @@ mod tests {
         assert_eq!(Column::Result.text(&cell), NOTHING);
         cell.ok = false;
         assert_eq!(Column::Result.text(&cell), "NOT MET");
+    }
+
+    #[test]
+    fn an_explored_cell_says_what_its_verdict_is_worth() {
+        let mut cell = testing::proved();
+        assert_eq!(
+            (Column::Strength.text(&cell), Column::Effort.text(&cell)),
+            ("proved".into(), "145 schedules, 209 states".into())
+        );
+        let exploration = cell.exploration.as_mut().unwrap();
+        exploration.shard = Some(crate::ShardRecord { index: 2, of: 3 });
+        assert_eq!(Column::Strength.text(&cell), "proved, shard 2/3");
+        assert_eq!(Column::Strength.text(&testing::deadlocked()), "found in schedule 240000, with 2 preemptions");
+        assert_eq!(Column::Strength.text(&testing::cell()), NOTHING);
     }
 
     #[test]

@@ -129,7 +129,7 @@ mod tests {
     fn colour_is_on_verdicts_and_results_only_and_moves_nothing() {
         let text = table(&testing::record(), TableOptions { color: true, width: None });
         let colored: Vec<_> = text.lines().filter(|line| line.contains('\x1b')).collect();
-        assert_eq!(colored.len(), 2, "{text}");
+        assert_eq!(colored.len(), 3, "{text}");
         for (line, color, words) in [(colored[0], GREEN, ["pass", "ok"]), (colored[1], RED, ["deadlock", "NOT MET"])] {
             let painted: Vec<_> = line.split(color).skip(1).map(|part| part.split(DEFAULT).next().unwrap()).collect();
             assert_eq!(painted.iter().map(|text| text.trim()).collect::<Vec<_>>(), words, "{line:?}");

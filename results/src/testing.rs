@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::{
-    CellRecord, Direction, Environment, Exploration, Histogram, LoadRecord, Number, PoolRecord, Record, TableOptions,
-    Verdict,
+    CellRecord, Direction, Environment, Exploration, Histogram, LoadRecord, Number, PoolRecord, Proof, Record,
+    SignatureCount, Strength, TableOptions, Verdict,
 };
 
 /// A thousand writes of 4 KiB at 12.3 k IOPS.
@@ -51,6 +51,7 @@ pub(crate) fn cell() -> CellRecord {
         seed: 4711,
         plan: serde_json::json!({ "steps": [{ "create": "origin" }], "rate": 0.1, "none": null }),
         expected: "pass".to_owned(),
+        expected_strength: None,
         verdict: Verdict::Pass,
         ok: true,
         mismatches: Vec::new(),
@@ -78,12 +79,51 @@ pub(crate) fn deadlocked() -> CellRecord {
         trace_file: Some("traces/cow-throttle.trace".to_owned()),
         wall_ns: Some(20_165_432_110),
         exploration: Some(Exploration {
+            strategy: "portfolio".to_owned(),
             schedules: 240_000,
             steps: 9_000_000,
             steps_max_seen: 120,
+            depth_max: None,
             deadlocks: 1,
-            strength: "found in 240000 schedules".to_owned(),
+            strength: Strength::Found { schedule: 240_000, preemptions: Some(2) },
+            states: None,
+            pruned: None,
+            signatures: vec![SignatureCount {
+                signature: "down cow_count | read origins_lock".to_owned(),
+                schedules: 1,
+                first_schedule: 240_000,
+            }],
+            lock_order: vec!["origins_lock after cow_count".to_owned()],
+            shard: None,
             schedules_per_sec: Number::new(11_901.5),
+        }),
+        loads: Vec::new(),
+        pools: Vec::new(),
+        ..cell()
+    }
+}
+
+/// A cell of which nothing but a pass is possible, as the scenario wants it.
+pub(crate) fn proved() -> CellRecord {
+    CellRecord {
+        variant: vec![("cow_throttle".to_owned(), "fixed".to_owned())],
+        runtime: "explorer".to_owned(),
+        expected_strength: Some(Proof::Complete),
+        wall_ns: Some(1_500_000),
+        exploration: Some(Exploration {
+            strategy: "exhaustive".to_owned(),
+            schedules: 145,
+            steps: 4_930,
+            steps_max_seen: 34,
+            depth_max: Some(19),
+            deadlocks: 0,
+            strength: Strength::Proved { schedules: 145, states: 209 },
+            states: Some(209),
+            pruned: Some(77),
+            signatures: Vec::new(),
+            lock_order: Vec::new(),
+            shard: None,
+            schedules_per_sec: Number::new(96_666.7),
         }),
         loads: Vec::new(),
         pools: Vec::new(),
@@ -120,7 +160,7 @@ pub(crate) fn record() -> Record {
     };
     let command = ["dmlab", "run", "snapshot/*"].map(str::to_owned).to_vec();
     let mut record = Record::new("0.1.0", 42, "default", environment, command);
-    record.cells = vec![cell(), deadlocked(), skipped()];
+    record.cells = vec![cell(), deadlocked(), proved(), skipped()];
     record
 }
 

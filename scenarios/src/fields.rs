@@ -103,6 +103,11 @@ impl<'n, 's, 't> Fields<'n, 's, 't> {
         self.sink.error(span, message);
     }
 
+    /// The same, with what would be right.
+    pub(crate) fn error_help(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.sink.error_help(span, message, help);
+    }
+
     /// Reports keys that were not asked for and required keys that are not there. `None` if there were any.
     pub(crate) fn finish(self) -> Checked<()> {
         let Self { what, span, entries, asked, mut missing, sink } = self;

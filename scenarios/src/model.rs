@@ -7,6 +7,7 @@
 //! it), and what the run's verdict is (the harness).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use dmlab_faults::{IoFault, SlabFault};
 use dmlab_units::{Bytes, Nanos, Sectors, Seed};
@@ -25,8 +26,8 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// Where this scenario means something.
     pub runs: Vec<Runtime>,
-    /// How many schedules the explorer tries before it says `not found`.
-    pub schedules: u64,
+    /// How the explorer searches.
+    pub explore: Explore,
     /// Operations after which one run is given up as `step limit`.
     pub steps_max: u64,
     /// No progress for this long is a hang (threads, kernel).
@@ -49,6 +50,112 @@ pub enum Runtime {
     Explorer,
     /// OS threads; wall clock.
     Threads,
+}
+
+/// How the explorer searches the schedules of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Explore {
+    /// Schedules that a sampling strategy tries before it says `not found`.
+    pub schedules: u64,
+    /// Which schedules come next.
+    pub strategy: Strategy,
+    /// With [`Strategy::Icb`]: preemptions up to which is searched; `None` goes on until no bound cuts anything off.
+    pub bound: Option<u32>,
+    /// When timers may fire.
+    pub timers: Timers,
+    /// Memory that the cache of known states may take.
+    pub cache: Bytes,
+    /// Schedules after which an exhaustive search is given up.
+    pub runs: u64,
+}
+
+/// What decides which schedule is tried next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Several sampling strategies in turn.
+    #[default]
+    Portfolio,
+    /// Every choice at random.
+    Random,
+    /// Probabilistic concurrency testing: random priorities, which change at a few points.
+    Pct,
+    /// Partial order sampling.
+    Pos,
+    /// Uniform random walk.
+    Urw,
+    /// Every schedule that differs.
+    Exhaustive,
+    /// Iterative context bounding: every schedule with few preemptions, then with more.
+    Icb,
+}
+
+impl Strategy {
+    /// All of them, in the order in which help lists them.
+    pub const ALL: [Self; 7] =
+        [Self::Portfolio, Self::Random, Self::Pct, Self::Pos, Self::Urw, Self::Exhaustive, Self::Icb];
+
+    /// The spelling in scenarios, on the command line and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portfolio => "portfolio",
+            Self::Random => "random",
+            Self::Pct => "pct",
+            Self::Pos => "pos",
+            Self::Urw => "urw",
+            Self::Exhaustive => "exhaustive",
+            Self::Icb => "icb",
+        }
+    }
+
+    /// Whether it can come to an end, and so prove something; all others sample.
+    pub const fn can_prove(self) -> bool {
+        matches!(self, Self::Exhaustive | Self::Icb)
+    }
+}
+
+/// When the timers of an explored run may fire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timers {
+    /// In order, when no task can run.
+    #[default]
+    WhenIdle,
+    /// At any time at or after they were set: one more choice of the search.
+    Any,
+}
+
+/// What an exploration that finds nothing is to be worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strength {
+    /// Every schedule passes.
+    Proved,
+    /// Every schedule with at most so many preemptions passes.
+    ProvedUpTo(u32),
+}
+
+impl Strength {
+    /// The one of the two that implies the other.
+    #[must_use]
+    pub fn stronger(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::ProvedUpTo(one), Self::ProvedUpTo(two)) => Self::ProvedUpTo(one.max(two)),
+            (Self::Proved, _) | (_, Self::Proved) => Self::Proved,
+        }
+    }
+}
+
+/// As scenarios write it.
+impl fmt::Display for Strength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proved => f.write_str("proved"),
+            Self::ProvedUpTo(1) => f.write_str("proved up to 1 preemption"),
+            Self::ProvedUpTo(preemptions) => write!(f, "proved up to {preemptions} preemptions"),
+        }
+    }
 }
 
 /// One device of a scenario.
@@ -331,6 +438,11 @@ pub struct Expectation {
     pub on: Option<Runtime>,
     /// The verdict; `None` leaves it to other expectations.
     pub verdict: Option<Verdict>,
+    /// What a pass on the explorer must be worth; the search is chosen such that it can be.
+    pub strength: Option<Strength>,
+    /// In which order locks are taken, over all explored schedules; `None` leaves it to the verdict: where a pass is
+    /// expected, the order must be clean.
+    pub lock_order: Option<LockOrder>,
     /// Names (of locks, pools or tasks) that must all stand in the reported wait-for cycle.
     pub cycle: Vec<String>,
     /// Text that the report of the failure must contain.
@@ -356,6 +468,16 @@ pub enum Verdict {
     Crash,
     Corruption,
     Leak,
+}
+
+/// In which order a cell takes its locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockOrder {
+    /// One order: no two tasks can block each other by it.
+    Clean,
+    /// In circles: what the kernel's lockdep reports.
+    Circular,
 }
 
 /// A comparison with a number, written `<= 2`, `>= 1`, `== 0`, `< 5`, `> 5` or `!= 3`.

@@ -120,6 +120,16 @@ pub(crate) fn bytes(node: &Node, range: RangeInclusive<Bytes>, sink: &mut Sink<'
     Some(size)
 }
 
+/// An amount of memory in `range`.
+pub(crate) fn memory(node: &Node, range: RangeInclusive<Bytes>, sink: &mut Sink<'_>) -> Checked<Bytes> {
+    let size: Bytes = unit(node, sink)?;
+    if !range.contains(&size) {
+        sink.wanted(node, &format!("a size from {} to {}", range.start(), range.end()));
+        return None;
+    }
+    Some(size)
+}
+
 /// Some time, not none.
 pub(crate) fn span_of_time(node: &Node, sink: &mut Sink<'_>) -> Checked<Nanos> {
     let time: Nanos = unit(node, sink)?;

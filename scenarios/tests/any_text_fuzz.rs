@@ -15,7 +15,7 @@ about: >-
 commits: [18a25da84354]
 tags: [split]
 runs: [explorer, threads]
-explore: { schedules: 2000, steps: 20000 }
+explore: { schedules: 2000, steps: 20000, strategy: icb, bound: 2, timers: any, cache: 64MiB, runs: 1000 }
 deadline: 2s
 params: { reserved_bio_based_ios: 1 }
 variants: { split: [loop, depth-first], gmr: [fifo, sorted], depth: [1, 2] }
@@ -38,6 +38,7 @@ steps:
   - load: { on: t, rw: randwrite, bs: 4k, io_size: 1MiB, verify: true, runtime: 100ms }
   - fault: { slab: { pool: "t.bs", fail: { nth: [1, 3] } } }
   - fault: { io: { on: d, op: write, sectors: "0..8", fail: { rate: 12.5% }, errno: EIO } }
+  - fault: { slab: { pool: "t.io_bs", fail: any, at_most: 2 } }
   - heal: all
   - parallel:
       a: { repeat: { times: 20, do: [ { sleep: 10ms } ] } }
@@ -45,6 +46,7 @@ steps:
   - remove: t
 expect:
   - { when: { split: depth-first }, on: explorer, verdict: deadlock, cycle: [t.bs], message: "stuck" }
+  - { when: { split: loop }, strength: "proved up to 2 preemptions" }
   - { entry_order: ["t 0+16"], peak: { "t.bs": "<= 2" }, counters: { "splits": "== 0" } }
 "#;
 

@@ -23,7 +23,7 @@ use super::buffer::BioVec;
 use super::device::Device;
 use super::status::BlkStatus;
 use crate::sched::cell::Tiny;
-use crate::sched::{ObjectId, OpKind, Task, TaskId};
+use crate::sched::{Digest, ObjectId, OpKind, Task, TaskId};
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
 
@@ -130,6 +130,12 @@ impl Shares {
     #[inline]
     pub const fn is_chained(&self) -> bool {
         self.chained
+    }
+
+    /// What the next to drop a share can find out.
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(u64::from(self.remaining));
+        into.word(self.status as u64);
     }
 
     /// One share less; the status of the whole when it was the last.
@@ -316,7 +322,12 @@ impl Completion for BioDone {
             current.announce(OpKind::RefPut, self.id, 0, Location::caller());
             state = self.state.lock_for(current);
         }
-        let status = state.shares.put(current, status, up_a_chain)?;
+        let ended = state.shares.put(current, status, up_a_chain);
+        if state.shares.is_chained() {
+            let shares = &state.shares;
+            current.shows(self.id, ended.map_or(0, |status| 1 + status as u64), |digest| shares.digest(digest));
+        }
+        let status = ended?;
         let hook = std::mem::replace(&mut state.hook, Hook::None);
         let pooled = state.pooled.take();
         drop(state);

@@ -104,7 +104,7 @@ impl Rescuer {
         let list = Arc::new(SpinSection::new(runtime, &format!("{name}.rescue_lock"), VecDeque::new()));
         let workqueue = Workqueue::new(runtime, &format!("bioset/{name}"), WqFlags::RECLAIM);
         let to_rescue = Arc::clone(&list);
-        let work = Work::new(move |worker| bio_alloc_rescue(worker, &to_rescue));
+        let work = Work::new("bio_alloc_rescue", move |worker| bio_alloc_rescue(worker, &to_rescue));
         Self { core: Arc::clone(core), list, workqueue, work }
     }
 }

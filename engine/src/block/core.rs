@@ -14,8 +14,8 @@ use super::bio::{Bio, BioOp};
 use super::device::Device;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
-use crate::sched::{Runtime, Task};
-use crate::sync::{Allocator, Mempool, PoolStats};
+use crate::sched::{Mode, ObjectId, Runtime, Task};
+use crate::sync::{Allocator, Mempool, PoolStats, Variable};
 use crate::variants::Variants;
 
 /// Says which pools' allocators fail, by name.
@@ -27,8 +27,14 @@ pub trait SlabFaults: Send + Sync {
 /// Says which I/O of a leaf device fails.
 pub trait IoFaultHook: Send + Sync {
     /// How this bio is to end instead of being carried out; `None` lets it pass. Called once per bio, in the order in
-    /// which the device gets them.
-    fn fate(&self, device: &str, op: BioOp, sector: Sectors, sectors: Sectors) -> Option<BlkStatus>;
+    /// which the device gets them. `choose` decides where it is open whether it fails; without it, the plan does.
+    fn fate(
+        &self,
+        device: &str,
+        op: BioOp,
+        range: (Sectors, Sectors),
+        choose: Option<&mut dyn FnMut() -> bool>,
+    ) -> Option<BlkStatus>;
 }
 
 /// A bio that entered a driver.
@@ -50,12 +56,15 @@ pub struct BlockCore {
     slab_faults: Tiny<Option<Arc<dyn SlabFaults>>>,
     io_faults: Tiny<Option<Arc<dyn IoFaultHook>>>,
     /// Non-zero while `io_faults` is set, so that healthy I/O pays one load.
-    io_faults_on: Word,
+    io_faults_on: Variable,
+    /// Which events the hook has counted so far, as far as a search can tell.
+    io_events: ObjectId,
     /// Rescuer threads that stand by, and bios that were handed to them.
     rescuer_threads: Word,
     punted_bios: Word,
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
+    entry_log: ObjectId,
     /// The kernel log.
     kmsg: Tiny<Vec<String>>,
 }
@@ -69,11 +78,13 @@ impl BlockCore {
             pools: Tiny::new(Vec::new()),
             slab_faults: Tiny::new(None),
             io_faults: Tiny::new(None),
-            io_faults_on: Word::default(),
+            io_faults_on: Variable::new(runtime, "io_faults", 0),
+            io_events: runtime.register("data", "I/O fault events"),
             rescuer_threads: Word::default(),
             punted_bios: Word::default(),
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
+            entry_log: runtime.register("data", "driver entries"),
             kmsg: Tiny::new(Vec::new()),
         })
     }
@@ -126,7 +137,20 @@ impl BlockCore {
             return None;
         }
         let hook = self.io_faults.lock_for(current).clone()?;
-        hook.fate(dev.name(), bio.op, bio.sector, bio.sectors)
+        // The hook counts: which bio comes first decides which one fails.
+        let counts = || {
+            self.runtime.touches(self.io_events, Mode::Exclusive);
+            current.changes(self.io_events);
+        };
+        counts();
+        let mut choose = || {
+            let fails = current.choose("whether an I/O fails", 2) == 1;
+            counts();
+            fails
+        };
+        let choose: Option<&mut dyn FnMut() -> bool> =
+            if self.runtime.is_explorer() { Some(&mut choose) } else { None };
+        hook.fate(dev.name(), bio.op, (bio.sector, bio.sectors), choose)
     }
 
     #[inline]
@@ -134,6 +158,8 @@ impl BlockCore {
         if self.entries_wanted {
             let event = EntryEvent { device: dev.name().to_owned(), sector: bio.sector, sectors: bio.sectors };
             self.entries.lock_for(current).push(event);
+            self.runtime.touches(self.entry_log, Mode::Exclusive);
+            current.changes(self.entry_log);
         }
     }
 

@@ -11,7 +11,7 @@ use dmlab_units::Sectors;
 use super::bio::Bio;
 use super::core::BlockCore;
 use crate::sched::Task;
-use crate::sched::cell::Word;
+use crate::sync::{Count, Variable};
 
 /// Major number of dm devices (dynamic in the kernel; 254 or 253 on most systems).
 pub const DM_MAJOR: u32 = 254;
@@ -54,17 +54,19 @@ pub struct Device {
     id: DevId,
     name: Box<str>,
     core: Arc<BlockCore>,
-    capacity: Word,
+    capacity: Variable,
     /// How many users hold it open: tables of dm devices above it, and loads.
-    openers: Word,
+    openers: Count,
     driver: Box<dyn Driver>,
 }
 
 impl Device {
     /// A device of `capacity` sectors.
     pub fn new(core: &Arc<BlockCore>, id: DevId, name: &str, capacity: Sectors, driver: Box<dyn Driver>) -> Arc<Self> {
-        let (core, capacity) = (Arc::clone(core), Word::new(capacity.0));
-        Arc::new(Self { id, name: name.into(), core, capacity, openers: Word::default(), driver })
+        let (runtime, core) = (core.runtime(), Arc::clone(core));
+        let capacity = Variable::new(runtime, &format!("{name}.capacity"), capacity.0);
+        let openers = Count::new(runtime, &format!("{name}.openers"));
+        Arc::new(Self { id, name: name.into(), core, capacity, openers, driver })
     }
 
     /// `major:minor`.
@@ -102,16 +104,16 @@ impl Device {
 
     /// One user more.
     pub fn open(&self) {
-        self.openers.add(1);
+        self.openers.inc();
     }
 
     /// One user less.
     pub fn close(&self) {
-        self.openers.add(u64::MAX);
+        self.openers.drop_one();
     }
 
-    /// How many users hold it open.
-    pub fn open_count(&self) -> u64 {
-        self.openers.get()
+    /// Whether anybody holds it open.
+    pub fn is_open(&self) -> bool {
+        !self.openers.is_zero()
     }
 }

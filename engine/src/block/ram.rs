@@ -14,10 +14,12 @@ use super::device::{DevId, Device, Driver, RAM_MAJOR};
 use super::status::BlkStatus;
 use super::submit::range_arg;
 use crate::sched::cell::{Tiny, Word};
+use crate::sched::digest::{Lanes, word_of_bytes};
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::variants::Planted;
 
 const PAGE_BYTES: usize = 4096;
+const SECTOR_BYTES: usize = 512;
 const PAGES_PER_LEAF: usize = 512;
 /// What moving a page costs on the virtual CPU: 4 KiB at 20 GB/s.
 const COPY_NANOS_PER_PAGE: u64 = 205;
@@ -33,6 +35,8 @@ struct Ram {
     /// Two levels, as brd's radix tree: a leaf is made with its first page.
     leaves: Vec<Tiny<Option<Leaf>>>,
     writes: Word,
+    /// What is on it, as one number; kept for exhaustive searches only.
+    content: Word,
 }
 
 /// A ramdisk of `capacity` sectors.
@@ -42,6 +46,7 @@ pub fn new_ramdisk(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sect
         id: core.runtime().register("ramdisk", name),
         leaves: (0..leaves).map(|_| Tiny::new(None)).collect(),
         writes: Word::default(),
+        content: Word::default(),
     };
     Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, Box::new(ram))
 }
@@ -87,13 +92,45 @@ impl Ram {
                 let piece = &mut memory[done..done + chunk];
                 let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
                 match bio.op {
-                    BioOp::Read => read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece),
-                    BioOp::Write => write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece),
+                    BioOp::Read => {
+                        read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece);
+                        // What was read is learnt here: whoever looks at the buffer later was told by this task.
+                        current.learns(|| word_of_bytes(piece));
+                    }
+                    BioOp::Write => {
+                        if current.is_tracked() {
+                            self.show_write(current, leaf.as_ref(), at, piece);
+                        }
+                        write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece);
+                    }
                     BioOp::Flush => {}
                 }
                 done += chunk;
             }
         });
+    }
+}
+
+impl Ram {
+    /// Tells an exhaustive search that `piece` takes the place of what stands at byte `at`: the device's state is the sum
+    /// over its written sectors, so that it does not matter in which order they were written.
+    fn show_write(&self, current: &Task, leaf: Option<&Leaf>, at: usize, piece: &[u8]) {
+        let (page, within) = (at / PAGE_BYTES % PAGES_PER_LEAF, at % PAGE_BYTES);
+        let old = leaf.and_then(|leaf| leaf[page].as_ref());
+        let mut sum = self.content.get();
+        for (number, sector) in piece.chunks(SECTOR_BYTES).enumerate() {
+            let place = (at / SECTOR_BYTES + number) as u64;
+            let word = |bytes: &[u8]| {
+                let mut lanes = Lanes::of(place);
+                lanes.word(word_of_bytes(bytes));
+                lanes.short()
+            };
+            let before =
+                old.map_or(&[0; SECTOR_BYTES][..], |old| &old[within + number * SECTOR_BYTES..][..SECTOR_BYTES]);
+            sum = sum.wrapping_sub(word(before)).wrapping_add(word(sector));
+        }
+        self.content.set(sum);
+        current.shows(self.id, 0, |digest| digest.word(sum));
     }
 }
 

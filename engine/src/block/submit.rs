@@ -19,6 +19,7 @@ use dmlab_units::Sectors;
 use super::bio::{Bio, BioOp};
 use super::device::Device;
 use super::status::BlkStatus;
+use crate::sched::op::pack_range;
 use crate::sched::{Task, TaskLocal};
 use crate::variants::{Gmr, Planted};
 
@@ -202,5 +203,5 @@ impl Drop for Outermost<'_> {
 
 /// Packs a sector range into the argument of an announced operation.
 pub(super) const fn range_arg(sector: Sectors, sectors: Sectors) -> u64 {
-    sector.0 << 24 | (sectors.0 & 0xFF_FFFF)
+    pack_range(sector.0, sectors.0)
 }

@@ -6,8 +6,7 @@
 //! Not here: statistics per operation (`part_stat`).
 
 use crate::sched::Task;
-use crate::sched::cell::Word;
-use crate::sync::{SpinSection, WaitQueue};
+use crate::sync::{Count, Variable, WaitQueue};
 use crate::variants::Planted;
 
 /// I/O in flight.
@@ -15,11 +14,11 @@ pub struct IoAccounting {
     name: Box<str>,
     /// The machine's planted bug.
     pub planted: Planted,
-    in_flight: SpinSection<u64>,
+    in_flight: Count,
     /// `md->wait`.
     wait: WaitQueue,
-    block_io: Word,
-    suspended: Word,
+    block_io: Variable,
+    suspended: Variable,
 }
 
 impl IoAccounting {
@@ -29,28 +28,25 @@ impl IoAccounting {
         Self {
             name: name.into(),
             planted,
-            in_flight: SpinSection::new(runtime, &format!("{name}.in_flight"), 0),
+            in_flight: Count::new(runtime, &format!("{name}.in_flight")),
             wait: WaitQueue::new(runtime, &format!("{name}.wait")),
-            block_io: Word::default(),
-            suspended: Word::default(),
+            block_io: Variable::new(runtime, &format!("{name}.block_io"), 0),
+            suspended: Variable::new(runtime, &format!("{name}.suspended"), 0),
         }
     }
 
     /// `start_io_acct`.
     #[inline]
-    pub fn start(&self, current: &Task) {
-        self.in_flight.with(current, |in_flight| *in_flight += 1);
+    pub fn start(&self) {
+        self.in_flight.inc();
     }
 
     /// `end_io_acct`.
     #[inline]
     pub fn end(&self, current: &Task) {
-        let left = self.in_flight.with(current, |in_flight| {
-            *in_flight -= 1;
-            *in_flight
-        });
+        self.in_flight.dec(current);
         // Only a suspender sleeps on this queue, and it blocks I/O before it looks at the count.
-        if left == 0 && self.block_io.get() != 0 {
+        if self.block_io.get() != 0 && self.in_flight.is_zero() {
             self.wait.wake_up_all(current);
         }
     }
@@ -58,12 +54,12 @@ impl IoAccounting {
     /// `dm_wait_for_completion`.
     pub fn wait_until_idle(&self, current: &Task) {
         let _frame = current.enter("dm_wait_for_completion");
-        self.wait.wait_event(current, || self.in_flight.with(current, |in_flight| *in_flight == 0));
+        self.wait.wait_event(current, || self.in_flight.is_zero());
     }
 
     /// I/Os in flight at this moment.
     pub fn count(&self) -> u64 {
-        self.in_flight.peek(|in_flight| *in_flight)
+        self.in_flight.peek()
     }
 
     /// Says that bios are (not) to be mapped; to be said before it is published.

@@ -16,8 +16,9 @@ use super::target::TargetType;
 use crate::block::device::DM_MAJOR;
 use crate::block::{BlockCore, DevId, Device};
 use crate::sched::Task;
-use crate::sched::cell::{Tiny, Word};
-use crate::sync::RwSem;
+use crate::sched::cell::Word;
+use crate::sync::{Confided, RwSem, Variable};
+use crate::variants::Planted;
 
 /// Default of `reserved_bio_based_ios` (dm-spec §1.1).
 const RESERVED_BIO_BASED_IOS: u64 = 16;
@@ -25,31 +26,29 @@ const RESERVED_BIO_BASED_IOS: u64 = 16;
 const RESERVED_MAX_IOS: u64 = 1024;
 
 /// All block devices of a machine, by number.
-#[derive(Default)]
-pub struct DeviceTable(Tiny<BTreeMap<DevId, Arc<Device>>>);
-
-impl Default for Tiny<BTreeMap<DevId, Arc<Device>>> {
-    fn default() -> Self {
-        Self::new(BTreeMap::new())
-    }
-}
+pub struct DeviceTable(Confided<BTreeMap<DevId, Arc<Device>>>);
 
 impl DeviceTable {
+    /// No devices.
+    pub fn new(current: &Task) -> Self {
+        Self(Confided::new(current.runtime(), "block devices", BTreeMap::new()))
+    }
+
     /// Makes a device known.
     pub fn add(&self, current: &Task, device: Arc<Device>) {
-        self.0.lock_for(current).insert(device.id(), device);
+        self.0.change(current, |devices| devices.insert(device.id(), device));
     }
 
     /// Forgets a device.
     pub fn remove(&self, current: &Task, id: DevId) {
-        self.0.lock_for(current).remove(&id);
+        self.0.change(current, |devices| devices.remove(&id));
     }
 
     /// Finds a device by `major:minor`.
     pub fn find(&self, current: &Task, text: &str) -> Option<Arc<Device>> {
         let (major, minor) = text.split_once(':')?;
         let id = DevId { major: major.parse().ok()?, minor: minor.parse().ok()? };
-        self.0.lock_for(current).get(&id).cloned()
+        self.0.look(current, |devices| devices.get(&id).cloned())
     }
 }
 
@@ -58,9 +57,9 @@ struct Cell {
     md: Arc<MappedDevice>,
     dev: Arc<Device>,
     /// The inactive table (`new_map`).
-    inactive: Tiny<Option<Slot>>,
+    inactive: Confided<Option<Slot>>,
     /// Whether a table was ever loaded: the first load also checks the devices' sizes.
-    loaded: Word,
+    loaded: Variable,
 }
 
 /// The control device.
@@ -115,7 +114,10 @@ impl DmControl {
         let driver = Box::new(DmDriver(Arc::clone(&md)));
         let dev = Device::new(&self.core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
         self.devices.add(current, Arc::clone(&dev));
-        let cell = Cell { md, dev: Arc::clone(&dev), inactive: Tiny::new(None), loaded: Word::default() };
+        let named = |part: &str| format!("{name}.{part}");
+        let inactive = Confided::new(current.runtime(), &named("inactive"), None);
+        let loaded = Variable::new(current.runtime(), &named("loaded"), 0);
+        let cell = Cell { md, dev: Arc::clone(&dev), inactive, loaded };
         cells.insert(name.to_owned(), Arc::new(cell));
         Ok(dev)
     }
@@ -160,7 +162,7 @@ impl DmControl {
             return Err(Errno::EINVAL);
         }
         cell.loaded.set(1);
-        let replaced = cell.inactive.lock_for(current).replace(slot);
+        let replaced = cell.inactive.change(current, |inactive| inactive.replace(slot));
         drop(replaced);
         Ok(())
     }
@@ -189,13 +191,16 @@ impl DmControl {
     pub fn resume(&self, current: &Task, name: &str) -> Result<(), Errno> {
         let _frame = current.enter("do_resume");
         let cell = self.find(current, name)?;
-        let inactive = cell.inactive.lock_for(current).take();
+        if self.core.variants().planted == Planted::LocksBackwards {
+            cell.md.under_suspend_lock(current, || drop(self.cells.read(current)));
+        }
+        let inactive = cell.inactive.change(current, Option::take);
         if let Some(slot) = inactive {
             if !cell.md.is_suspended()
                 && let Err(errno) = cell.md.suspend(current, false)
             {
                 // Lost a race with another suspend: the table waits on, unless a newer one has come.
-                cell.inactive.lock_for(current).get_or_insert(slot);
+                cell.inactive.change(current, |inactive| inactive.get_or_insert(slot).table().size());
                 return Err(errno);
             }
             cell.md.swap_table(current, &cell.dev, slot)?;
@@ -211,13 +216,16 @@ impl DmControl {
         let _frame = current.enter("dev_remove");
         let mut cells = self.cells.write(current);
         let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
-        if cell.dev.open_count() > 0 {
+        if cell.dev.is_open() {
             return Err(Errno::EBUSY);
         }
         cells.remove(name);
+        if self.core.variants().planted == Planted::LocksBackwards {
+            cell.md.under_suspend_lock(current, || ());
+        }
         drop(cells);
         self.devices.remove(current, cell.dev.id());
-        let inactive = cell.inactive.lock_for(current).take();
+        let inactive = cell.inactive.change(current, Option::take);
         drop(inactive);
         cell.md.destroy(current);
         Ok(())

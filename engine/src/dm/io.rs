@@ -52,7 +52,7 @@ impl DmIo {
         holders: u32,
         piece: (usize, Sectors),
     ) -> Arc<Self> {
-        table.accounting().start(current);
+        table.accounting().start();
         let (completes, element, clone) = (Some(completes), Some(element), Shares::default());
         let state = IoState { remaining: holders, status: BlkStatus::Ok, completes, element, clone };
         let id = current.runtime().register("dm_io", "dm_io");
@@ -90,10 +90,15 @@ impl DmIo {
             state.status = status;
         }
         state.remaining -= 1;
-        if state.remaining > 0 {
+        let (remaining, status) = (state.remaining, state.status);
+        current.shows(self.id, u64::from(remaining == 0), |digest| {
+            digest.word(u64::from(remaining));
+            digest.word(status as u64);
+        });
+        if remaining > 0 {
             return None;
         }
-        let (completes, status, element) = (state.completes.take(), state.status, state.element.take());
+        let (completes, element) = (state.completes.take(), state.element.take());
         drop(state);
         self.pool().free(current, element.expect("the last share is dropped once"));
         self.table.accounting().end(current);

@@ -58,7 +58,7 @@ impl MappedDevice {
         let named = |part: &str| format!("{name}.{part}");
         Arc::new_cyclic(|md: &Weak<Self>| {
             let to_work = Weak::clone(md);
-            let work = Work::new(move |worker| {
+            let work = Work::new("dm_wq_work", move |worker| {
                 if let Some(md) = to_work.upgrade() {
                     md.wq_work(worker);
                 }
@@ -188,6 +188,12 @@ impl MappedDevice {
         state.suspended = true;
         self.accounting.set_suspended(true);
         Ok(())
+    }
+
+    /// Holds the suspend lock around `section`: [`Planted::LocksBackwards`].
+    pub(super) fn under_suspend_lock(&self, current: &Task, section: impl FnOnce()) {
+        let _state = self.suspend_lock.lock(current);
+        section();
     }
 
     /// `dm_swap_table`: makes the table in `slot` the live one of a suspended device.

@@ -10,6 +10,7 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::task::{Seat, Task};
@@ -143,21 +144,21 @@ impl Word {
 }
 
 /// The place of something that lives on a suspended stack, kept for reports.
-pub(super) struct Address<T>(*const T);
+pub(super) struct Address<T: ?Sized>(NonNull<T>);
 
 // SAFETY: an address is only a number until `look`, whose caller answers for the thread it is on.
-unsafe impl<T> Send for Address<T> {}
+unsafe impl<T: ?Sized> Send for Address<T> {}
 
-impl<T> Address<T> {
+impl<T: ?Sized> Address<T> {
     pub(super) const fn of(value: &T) -> Self {
-        Self(value)
+        Self(NonNull::from_ref(value))
     }
 
     /// # Safety
     /// The value must still be where it was, and nothing may run that could use it meanwhile.
     pub(super) const unsafe fn look(&self) -> &T {
         // SAFETY: the caller's promise.
-        unsafe { &*self.0 }
+        unsafe { self.0.as_ref() }
     }
 }
 

@@ -14,6 +14,7 @@
 //! Not here: any primitive (see `sync`), any policy about devices.
 
 pub mod cell;
+pub mod digest;
 pub mod explorer;
 pub mod frames;
 pub mod object;
@@ -24,8 +25,9 @@ pub mod task;
 pub mod threads;
 pub mod waits;
 
+pub use digest::Digest;
 pub use frames::Frame;
-pub use object::{Object, StateMachine, Step, Wakes};
+pub use object::{Mode, Object, Release, StateMachine, Step, Wakes};
 pub use op::{ObjectId, Op, OpKind, TaskId};
 pub use outcome::{Outcome, RunResult};
 pub use runtime::Runtime;

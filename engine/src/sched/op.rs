@@ -54,6 +54,16 @@ impl fmt::Debug for Op {
     }
 }
 
+/// Packs a range of sectors into the argument of [`OpKind::IoRead`] and [`OpKind::IoWrite`].
+pub const fn pack_range(start: u64, sectors: u64) -> u64 {
+    start << 24 | (sectors & 0xFF_FFFF)
+}
+
+/// The range in such an argument: first sector and number of sectors.
+pub const fn unpack_range(arg: u64) -> (u64, u64) {
+    (arg >> 24, arg & 0xFF_FFFF)
+}
+
 /// How an operation relates to others on the same object; what partial-order reduction starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpClass {
@@ -102,6 +112,8 @@ op_kinds! {
     Yield "cond_resched" Local,
     /// Lets time pass.
     Sleep "schedule_timeout" Local,
+    /// A timer fires before everything else has come to rest.
+    Timer "timer" Access,
     /// Takes a choice that the run's seed or search decides.
     Choose "choose" Local,
     /// `mutex_lock`.
@@ -132,6 +144,8 @@ op_kinds! {
     SpinSection "spin_section" Access,
     /// `wait_for_completion`.
     WaitForCompletion "wait_for_completion" Acquire,
+    /// `this_cpu_dec`, on a per-CPU counter.
+    CpuDec "this_cpu_dec" Access,
     /// `complete`.
     Complete "complete" Release,
     /// `complete_all`.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use dmlab_units::Nanos;
 
+use super::digest::Digest;
 use super::explorer;
 use super::frames::Frame;
 use super::object::Wait;
@@ -41,7 +42,6 @@ pub(super) enum Seat {
 pub struct Task {
     id: TaskId,
     name: Arc<str>,
-    runtime: Runtime,
     seat: Seat,
     frame: Cell<Frame>,
     atomic_depth: Cell<u32>,
@@ -49,9 +49,9 @@ pub struct Task {
 }
 
 impl Task {
-    pub(super) fn new(id: TaskId, name: Arc<str>, runtime: Runtime, seat: Seat) -> Self {
+    pub(super) fn new(id: TaskId, name: Arc<str>, seat: Seat) -> Self {
         let (frame, atomic_depth, local) = (Cell::new(Frame::root()), Cell::new(0), OnceCell::new());
-        Self { id, name, runtime, seat, frame, atomic_depth, local }
+        Self { id, name, seat, frame, atomic_depth, local }
     }
 
     /// Number within the run.
@@ -66,7 +66,10 @@ impl Task {
 
     /// The runtime that this task belongs to.
     pub const fn runtime(&self) -> &Runtime {
-        &self.runtime
+        match &self.seat {
+            Seat::Thread(_) => &Runtime::THREADS,
+            Seat::Coroutine(seat) => seat.runtime(),
+        }
     }
 
     #[inline]
@@ -108,7 +111,7 @@ impl Task {
         match &self.seat {
             Seat::Thread(seat) => seat.sleep(duration),
             Seat::Coroutine(seat) => {
-                seat.announce(Op { kind: OpKind::Sleep, object: ObjectId::NONE, arg: duration.0, at });
+                seat.announce_raw(Op { kind: OpKind::Sleep, object: ObjectId::NONE, arg: duration.0, at });
                 seat.sleep(duration, self.site(at));
             }
         }
@@ -120,7 +123,7 @@ impl Task {
         let at = Location::caller();
         match &self.seat {
             Seat::Thread(seat) => seat.yield_now(),
-            Seat::Coroutine(seat) => seat.announce(Op { kind: OpKind::Yield, object: ObjectId::NONE, arg: 0, at }),
+            Seat::Coroutine(seat) => seat.announce_raw(Op { kind: OpKind::Yield, object: ObjectId::NONE, arg: 0, at }),
         }
     }
 
@@ -153,13 +156,62 @@ impl Task {
     }
 
     /// A place for one operation on data that needs no state machine (an atomic, a ramdisk's pages): announced like
-    /// any other, after which the caller does what it announced without waiting.
+    /// any other, after which the caller does what it announced without waiting, and then says what came of it with
+    /// [`Self::shows`] or [`Self::changes`].
     #[inline]
     pub fn announce(&self, kind: OpKind, object: ObjectId, arg: u64, at: &'static Location<'static>) {
         // On threads there is nothing to do: whoever announces such operations performs others, which count as progress.
         if let Seat::Coroutine(seat) = &self.seat {
-            seat.announce(Op { kind, object, arg, at });
+            seat.announce_raw(Op { kind, object, arg, at });
         }
+    }
+
+    /// Tells an exhaustive search that `object` is now in the state that `state` digests, and that this task has learnt
+    /// `learnt`.
+    #[inline]
+    pub fn shows(&self, object: ObjectId, learnt: u64, state: impl FnOnce(&mut Digest<'_>)) {
+        if let Seat::Coroutine(seat) = &self.seat
+            && seat.watched()
+        {
+            seat.shows(object, learnt, state);
+        }
+    }
+
+    /// Tells an exhaustive search that this task has seen, and perhaps changed, data of `object` of which nothing but the
+    /// history can be told: two states are then the same only if the data came about in the same way.
+    #[inline]
+    pub fn changes(&self, object: ObjectId) {
+        // What is unwound after the end of a run changes nothing any more.
+        if !std::thread::panicking()
+            && let Seat::Coroutine(seat) = &self.seat
+        {
+            seat.track(|tracker, task| {
+                tracker.reads_data(task, object);
+                tracker.writes_data(task, object);
+            });
+        }
+    }
+
+    /// As [`Self::changes`], when the data was only looked at.
+    #[inline]
+    pub fn sees(&self, object: ObjectId) {
+        if let Seat::Coroutine(seat) = &self.seat {
+            seat.track(|tracker, task| tracker.reads_data(task, object));
+        }
+    }
+
+    /// Tells an exhaustive search that this task has learnt `word`, on which what it does may depend from now on.
+    #[inline]
+    pub fn learns(&self, word: impl FnOnce() -> u64) {
+        if let Seat::Coroutine(seat) = &self.seat {
+            seat.track(|tracker, task| tracker.learnt(task, word()));
+        }
+    }
+
+    /// Whether an exhaustive search wants to know of states.
+    #[inline]
+    pub fn is_tracked(&self) -> bool {
+        matches!(&self.seat, Seat::Coroutine(seat) if seat.watched())
     }
 
     /// What the layer above keeps with this task; made by `init` at the first call.
@@ -215,7 +267,10 @@ impl Task {
     }
 
     /// Sleeps until woken (`true`) or until the wait's time is up (`false`).
-    pub(super) fn block(&self, object: Arc<dyn Waitable>, kind: OpKind, site: Site, wait: Wait) -> bool {
+    pub(super) fn block<W>(&self, object: &Arc<W>, kind: OpKind, site: Site, wait: Wait) -> bool
+    where
+        W: Waitable + 'static,
+    {
         // Who waits for a spinlock spins: `schedule()` is not called.
         if kind != OpKind::SpinLock
             && let Some(local) = self.local.get()
@@ -225,9 +280,9 @@ impl Task {
         match &self.seat {
             Seat::Thread(seat) => {
                 let keeps = self.keeps();
-                seat.block(object, kind, site, wait, keeps)
+                seat.block(Arc::clone(object) as Arc<dyn Waitable>, kind, site, wait, keeps)
             }
-            Seat::Coroutine(seat) => seat.block(self, object, kind, site, wait),
+            Seat::Coroutine(seat) => seat.block(self, &**object, kind, site, wait),
         }
     }
 

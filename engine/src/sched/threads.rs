@@ -20,7 +20,6 @@ use dmlab_units::{Nanos, Rng, Seed};
 use super::object::{Wait, Wakes};
 use super::op::{OpKind, TaskId};
 use super::outcome::{Bug, Outcome, RunResult};
-use super::runtime::{Driver, Runtime};
 use super::task;
 use super::waits::{Site, Stuck, StuckReport, Waitable};
 
@@ -196,9 +195,8 @@ fn spawn(shared: &Arc<Shared>, name: &str, body: Box<dyn FnOnce(&task::Task) + S
     let thread = thread::Builder::new().name(name.chars().take(15).collect()).spawn(move || {
         record.thread.set(thread::current()).expect("a record has one thread");
         let rng = RefCell::new(shared_there.seed.nth(u64::from(id.0)).rng());
-        let runtime = Runtime(Driver::Threads);
         let seat = Seat { shared: Arc::clone(&shared_there), record: Arc::clone(&record), rng };
-        let current = task::Task::new(id, Arc::clone(&record.name), runtime, task::Seat::Thread(seat));
+        let current = task::Task::new(id, Arc::clone(&record.name), task::Seat::Thread(seat));
         let ended = catch_unwind(AssertUnwindSafe(|| body(&current)));
         record.done.store(true, Ordering::SeqCst);
         if let Err(payload) = ended

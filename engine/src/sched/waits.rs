@@ -47,6 +47,8 @@ pub trait Waitable: Send + Sync {
     fn holders(&self, waiter: TaskId) -> Vec<Holder>;
     /// Whether one release by any holder would do, so that a waiter is stuck only if all holders are.
     fn any_release_suffices(&self) -> bool;
+    /// Whether nobody but the holders could let a waiter go on.
+    fn holders_are_certain(&self) -> bool;
     /// A few words on its state.
     fn summary(&self) -> String;
 }
@@ -86,6 +88,8 @@ pub struct Link {
     pub at: String,
     /// What it keeps from others meanwhile.
     pub keeps: Vec<String>,
+    /// Whether nobody but the holders could let it go on.
+    pub holders_are_certain: bool,
     /// Who holds it: name, what, chain of functions where it was taken, place in the source.
     pub held_by: Vec<Hold>,
 }
@@ -137,6 +141,7 @@ impl StuckReport {
                 frames: task.site.frame.names().collect(),
                 at: place(task.site.at),
                 keeps: task.keeps.clone(),
+                holders_are_certain: task.object.holders_are_certain(),
                 held_by: group(&holders[index], name_of, &|task| {
                     position(task).is_some_and(|at| members.contains(&at))
                 }),

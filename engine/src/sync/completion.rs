@@ -3,11 +3,11 @@
 //! Invariants: each `complete` lets one waiter through, now or later; after `complete_all` nobody waits.
 //! Who is to complete it can be declared, for reports.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::line::Line;
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Object, OpKind, Release, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// Operations on a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum CompletionOp {
 pub struct CompletionState {
     /// `u64::MAX` stands for "for ever".
     done: u64,
-    waiters: VecDeque<Site>,
+    waiters: Line<Site>,
     completer: Option<Site>,
 }
 
@@ -34,6 +34,7 @@ impl StateMachine for CompletionState {
     type Grant = ();
     const LABEL: &'static str = "completion";
     const ANY_RELEASE_SUFFICES: bool = true;
+    const RELEASE: Release = Release::Counted;
 
     fn announce(op: &CompletionOp) -> (OpKind, u64) {
         let kind = match op {
@@ -62,10 +63,19 @@ impl StateMachine for CompletionState {
             },
             CompletionOp::CompleteAll => {
                 self.done = u64::MAX;
-                wakes.extend(self.waiters.drain(..).map(|waiter| waiter.task));
+                wakes.extend(self.waiters.drain().map(|waiter| waiter.task));
             }
         }
         Step::Granted(())
+    }
+
+    fn observed((): &()) -> u64 {
+        1
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(self.done);
+        self.waiters.iter().for_each(|waiter| into.task(waiter.task));
     }
 
     fn collect(&mut self, _who: TaskId) {}
@@ -124,6 +134,8 @@ impl Completion {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 

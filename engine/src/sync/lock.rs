@@ -4,14 +4,16 @@
 //! is a panic (a bug of the engine). A spinlock also makes its owner atomic: it must not sleep.
 //! Not here: stealing and optimistic spinning, interrupts (irqsave), recursion.
 
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::guarded::{Exclusive, Guarded};
+use super::line::Line;
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{
+    Digest, Holder, Mode, Object, OpKind, Release, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes,
+};
 
 /// What tells a mutex from a spinlock.
 pub trait Kind: Send + 'static {
@@ -59,13 +61,13 @@ pub enum LockOp {
 /// Who owns a lock and who waits.
 pub struct LockState<K> {
     owner: Option<Site>,
-    waiters: VecDeque<Site>,
+    waiters: Line<Site>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Default for LockState<K> {
     fn default() -> Self {
-        Self { owner: None, waiters: VecDeque::new(), kind: PhantomData }
+        Self { owner: None, waiters: Line::new(), kind: PhantomData }
     }
 }
 
@@ -74,6 +76,8 @@ impl<K: Kind> StateMachine for LockState<K> {
     /// Whether the lock was taken; `true` for unlocking.
     type Grant = bool;
     const LABEL: &'static str = K::LABEL;
+    const RELEASE: Release = Release::Owned;
+    const IS_LOCK: bool = true;
 
     fn announce(op: &LockOp) -> (OpKind, u64) {
         match op {
@@ -106,6 +110,22 @@ impl<K: Kind> StateMachine for LockState<K> {
                 Step::Granted(true)
             }
         }
+    }
+
+    fn mode(&self, op: &LockOp) -> Mode {
+        match op {
+            LockOp::Lock => Mode::Exclusive,
+            LockOp::TryLock => Mode::Peek,
+            LockOp::Unlock => Mode::Free,
+        }
+    }
+
+    fn observed(grant: &bool) -> u64 {
+        u64::from(*grant)
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        self.owner.iter().chain(&self.waiters).for_each(|site| into.task(site.task));
     }
 
     fn collect(&mut self, who: TaskId) -> bool {
@@ -144,6 +164,7 @@ macro_rules! lock {
             }
 
             /// Takes the lock; it is released when the guard is dropped.
+            #[inline(always)]
             #[track_caller]
             pub fn lock<'a>(&'a self, current: &'a Task) -> $Guard<'a, T> {
                 self.object.perform(current, LockOp::Lock);
@@ -151,12 +172,17 @@ macro_rules! lock {
             }
 
             /// Takes the lock if it is free.
+            #[inline(always)]
             #[track_caller]
             pub fn try_lock<'a>(&'a self, current: &'a Task) -> Option<$Guard<'a, T>> {
                 self.object.perform(current, LockOp::TryLock).then(|| self.guard(current))
             }
 
+            #[inline]
             fn guard<'a>(&'a self, current: &'a Task) -> $Guard<'a, T> {
+                if size_of::<T>() > 0 {
+                    current.sees(self.object.id());
+                }
                 if $atomic {
                     current.count_atomic(1);
                 }
@@ -185,9 +211,13 @@ macro_rules! lock {
         }
 
         impl<T> Drop for $Guard<'_, T> {
+            #[inline(always)]
             fn drop(&mut self) {
                 if $atomic {
                     self.current.count_atomic(-1);
+                }
+                if size_of::<T>() > 0 {
+                    self.current.changes(self.lock.object.id());
                 }
                 self.lock.object.release(self.current, LockOp::Unlock);
             }
@@ -208,6 +238,8 @@ lock! {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -17,17 +17,24 @@ use std::sync::Arc;
 use dmlab_units::Nanos;
 
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Mode, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// How long `mempool_alloc` sleeps before it tries the allocator again (5 seconds in mm/mempool.c).
 pub const MEMPOOL_RETRY: Nanos = Nanos::secs(5);
 
 /// The allocator behind a pool: says which allocations fail. Implemented outside of the engine, by fault plans.
 pub trait Allocator: Send + Sync {
-    /// Whether allocation attempt number `event` (from 0, per pool) fails.
+    /// Whether allocation attempt number `event` (from 0, per pool, not counting those of a permanent failure) fails.
     fn fails(&self, event: u64) -> bool;
     /// Whether it will never succeed again by itself.
     fn is_permanent(&self) -> bool;
+    /// How many more failures there may be, where it is open which allocations fail: a choice of the schedule on the
+    /// explorer. `None` where [`Self::fails`] decides.
+    fn open(&self) -> Option<u64> {
+        None
+    }
+    /// Uses up one of those.
+    fn use_up(&self) {}
 }
 
 /// How an allocation may behave.
@@ -68,6 +75,8 @@ pub enum PoolOp {
         gfp: Gfp,
         /// Whether it has slept already.
         again: bool,
+        /// Whether the allocator is to fail, where that is open and was chosen.
+        fails: Option<bool>,
     },
     /// Give it back.
     Free(Element),
@@ -101,6 +110,8 @@ pub struct PoolState {
     waiters: VecDeque<Site>,
     granted: Vec<(TaskId, PoolGrant)>,
     allocator: Option<Arc<dyn Allocator>>,
+    /// Who set it: with what that task has done so far, this says which one it is.
+    set_by: Option<TaskId>,
     events: u64,
     stats: PoolStats,
 }
@@ -116,6 +127,7 @@ impl PoolState {
             waiters: VecDeque::new(),
             granted: Vec::new(),
             allocator: None,
+            set_by: None,
             events: 0,
             stats: PoolStats { reserve, ..PoolStats::default() },
         }
@@ -131,10 +143,31 @@ impl PoolState {
         self.stats
     }
 
-    fn allocator_fails(&mut self) -> bool {
+    /// Whether what the allocator answers depends on how often it was asked.
+    fn counts_events(&self) -> bool {
+        self.allocator.as_ref().is_some_and(|allocator| !allocator.is_permanent())
+    }
+
+    /// Failures that are still open to choice.
+    fn open_failures(&self) -> u64 {
+        self.allocator.as_ref().and_then(|allocator| allocator.open()).unwrap_or(0)
+    }
+
+    /// Whether more elements are about than the reserve has room for.
+    const fn overflows(&self) -> bool {
+        self.reserve + self.stats.in_use > self.reserve_max
+    }
+
+    /// One that never recovers always answers the same; how often it was asked is not counted, so that it cannot
+    /// matter to whatever comes after it.
+    fn allocator_fails(&mut self, chosen: Option<bool>) -> bool {
         let event = self.events;
-        self.events += 1;
-        let fails = self.allocator.as_ref().is_some_and(|allocator| allocator.fails(event));
+        self.events += u64::from(self.allocator.as_ref().is_none_or(|allocator| !allocator.is_permanent()));
+        let fails = match chosen {
+            // Chosen before; another task may have used up the last failure since.
+            Some(fails) => fails && self.open_failures() > 0,
+            None => self.allocator.as_ref().is_some_and(|allocator| allocator.fails(event)),
+        };
         self.stats.slab_failures += u64::from(fails);
         fails
     }
@@ -156,9 +189,13 @@ impl PoolState {
     }
 
     /// Steps 1 to 3 of dm-spec §1.2.
-    fn try_alloc(&mut self, by: Site, gfp: Gfp, again: bool) -> Option<Element> {
-        if !self.allocator_fails() {
+    fn try_alloc(&mut self, by: Site, gfp: Gfp, again: bool, chosen: Option<bool>) -> Option<Element> {
+        if !self.allocator_fails(chosen) {
             return Some(self.take_out(by));
+        }
+        if let (Some(_), Some(allocator)) = (chosen, &self.allocator) {
+            // One choice stands for both attempts.
+            allocator.use_up();
         }
         if self.reserve > 0 {
             self.reserve -= 1;
@@ -166,14 +203,14 @@ impl PoolState {
         }
         // The first try was stripped of direct reclaim; once more with the caller's full flags. After a sleep the try
         // was a full one already.
-        if gfp == Gfp::NoIo && !again && !self.allocator_fails() {
+        if gfp == Gfp::NoIo && !again && chosen.is_none() && !self.allocator_fails(None) {
             return Some(self.take_out(by));
         }
         None
     }
 
-    fn alloc(&mut self, by: Site, gfp: Gfp, again: bool) -> Step<PoolGrant> {
-        if let Some(element) = self.try_alloc(by, gfp, again) {
+    fn alloc(&mut self, by: Site, gfp: Gfp, again: bool, chosen: Option<bool>) -> Step<PoolGrant> {
+        if let Some(element) = self.try_alloc(by, gfp, again, chosen) {
             return Step::Granted(PoolGrant::Element(element));
         }
         if gfp == Gfp::NoWait {
@@ -222,10 +259,11 @@ impl StateMachine for PoolState {
 
     fn apply(&mut self, by: Site, op: PoolOp, wakes: &mut Wakes) -> Step<PoolGrant> {
         match op {
-            PoolOp::Alloc { gfp, again } => return self.alloc(by, gfp, again),
+            PoolOp::Alloc { gfp, again, fails } => return self.alloc(by, gfp, again, fails),
             PoolOp::Free(element) => self.free(element, wakes),
             PoolOp::SetAllocator(allocator) => {
                 self.allocator = allocator;
+                self.set_by = Some(by.task);
                 for waiter in self.waiters.drain(..) {
                     self.granted.push((waiter.task, PoolGrant::Again));
                     wakes.push(waiter.task);
@@ -233,6 +271,51 @@ impl StateMachine for PoolState {
             }
         }
         Step::Granted(PoolGrant::Null)
+    }
+
+    fn mode(&self, op: &PoolOp) -> Mode {
+        match op {
+            // A healthy allocator has enough for everybody.
+            PoolOp::Alloc { .. } if self.allocator.is_none() => Mode::Shared,
+            PoolOp::Alloc { gfp: Gfp::NoWait, .. } => Mode::Peek,
+            // How often the allocator was asked is part of the state: a second attempt is one more question, which is
+            // asked only if nothing was given back before. A plan that answers always the same does not mind. But
+            // elements that a healthy allocator gave earlier find no room in a full reserve, unless one is taken first.
+            PoolOp::Alloc { gfp: Gfp::NoIo, .. } if self.counts_events() || self.overflows() => Mode::Peek,
+            PoolOp::Alloc { gfp: Gfp::NoIo, .. } => Mode::Exclusive,
+            PoolOp::Free(_) => Mode::Free,
+            // Whoever sleeps starts over, unless something was given back before.
+            PoolOp::SetAllocator(_) => Mode::Peek,
+        }
+    }
+
+    /// Elements are alike.
+    fn observed(grant: &PoolGrant) -> u64 {
+        match grant {
+            PoolGrant::Null => 0,
+            PoolGrant::Element(_) => 1,
+            PoolGrant::Again => 2,
+        }
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(self.reserve);
+        into.word(self.stats.in_use);
+        match self.set_by {
+            Some(task) => into.task(task),
+            None => into.word(0),
+        }
+        into.word(self.events);
+        into.word(self.open_failures());
+        self.waiters.iter().for_each(|waiter| into.task(waiter.task));
+        into.set(self.granted.iter().map(|(task, grant)| (*task, Self::observed(grant))));
+        let PoolStats { peak, slab_failures, waits, rescued, .. } = self.stats;
+        if into.statistics().peaks {
+            into.word(peak);
+        }
+        if into.statistics().counts {
+            [slab_failures, waits, rescued].into_iter().for_each(|count| into.word(count));
+        }
     }
 
     fn collect(&mut self, who: TaskId) -> PoolGrant {
@@ -288,12 +371,26 @@ impl Mempool {
     pub fn alloc(&self, current: &Task, gfp: Gfp) -> Option<Element> {
         let mut again = false;
         loop {
-            match self.object.perform(current, PoolOp::Alloc { gfp, again }) {
+            let fails = self.choose_failure(current);
+            match self.object.perform(current, PoolOp::Alloc { gfp, again, fails }) {
                 PoolGrant::Element(element) => return Some(element),
                 PoolGrant::Null => return None,
                 PoolGrant::Again => again = true,
             }
         }
+    }
+
+    /// Where it is open which allocations fail: whether this one does, if any may still.
+    #[inline]
+    fn choose_failure(&self, current: &Task) -> Option<bool> {
+        if !current.runtime().is_explorer() {
+            return None;
+        }
+        let open =
+            self.object.adjust(current, |state| state.allocator.as_ref().and_then(|allocator| allocator.open()))?;
+        current.runtime().touches(self.object.id(), Mode::Shared);
+        current.learns(|| u64::from(open > 0));
+        Some(open > 0 && current.choose("whether an allocation fails", 2) == 1)
     }
 
     /// `mempool_free`.

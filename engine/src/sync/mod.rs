@@ -2,7 +2,7 @@
 //! front that tasks call; both drivers run the same state machine.
 //!
 //! Reading order: [`guarded`] (data behind a lock), [`lock`] (mutex and spinlock), [`section`] (a spinlock whose
-//! sections are one operation), [`rwsem`], [`semaphore`], [`completion`], [`wait_queue`], [`refcount`], [`srcu`],
+//! sections are one operation), [`rwsem`], [`semaphore`], [`variable`], [`completion`], [`wait_queue`], [`refcount`], [`srcu`],
 //! [`mempool`], [`workqueue`].
 //!
 //! Invariants, the same for all: what is released is handed directly to the first waiter in order (nobody overtakes);
@@ -11,6 +11,7 @@
 
 pub mod completion;
 pub mod guarded;
+mod line;
 pub mod lock;
 pub mod mempool;
 pub mod refcount;
@@ -18,6 +19,7 @@ pub mod rwsem;
 pub mod section;
 pub mod semaphore;
 pub mod srcu;
+pub mod variable;
 pub mod wait_queue;
 pub mod workqueue;
 
@@ -29,5 +31,6 @@ pub use rwsem::RwSem;
 pub use section::SpinSection;
 pub use semaphore::Semaphore;
 pub use srcu::Srcu;
+pub use variable::{Confided, Count, Variable};
 pub use wait_queue::WaitQueue;
 pub use workqueue::{Work, Workqueue, WqFlags};

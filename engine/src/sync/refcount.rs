@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Mode, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// Operations on a reference count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,23 @@ impl StateMachine for RefState {
             RefOp::Put => self.count -= 1,
         }
         Step::Granted(Some(self.count))
+    }
+
+    fn mode(&self, op: &RefOp) -> Mode {
+        match op {
+            // Whether the last was dropped before or after matters, unless there is more than this one.
+            RefOp::Get if self.count > 0 => Mode::Shared,
+            RefOp::Get | RefOp::Put => Mode::Exclusive,
+        }
+    }
+
+    /// Nobody acts on the number itself, only on whether it is the last or there was none.
+    fn observed(grant: &Option<u64>) -> u64 {
+        grant.map_or(2, |left| u64::from(left == 0))
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(self.count);
     }
 
     fn collect(&mut self, _who: TaskId) -> Option<u64> {

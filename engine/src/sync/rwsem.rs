@@ -4,13 +4,17 @@
 //! waits; readers that stand side by side at the head of the queue are granted together.
 //! Not here: the optimistic spinning and reader-batch limits of recent kernels; downgrade.
 
-use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::guarded::{Exclusive, Guarded, Shared};
+use super::line::Line;
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{
+    Digest, Holder, Mode, Object, OpKind, Release, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes,
+};
 
 /// Operations on an rw_semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +39,13 @@ struct Waiter {
 #[derive(Default)]
 pub struct RwState {
     writer: Option<Site>,
-    readers: Vec<Site>,
-    queue: VecDeque<Waiter>,
+    readers: SmallVec<[Site; 2]>,
+    queue: Line<Waiter>,
 }
 
 impl RwState {
     fn grant_from_queue(&mut self, wakes: &mut Wakes) {
-        while let Some(&Waiter { site, writes }) = self.queue.front() {
+        while let Some(&Waiter { site, writes }) = self.queue.first() {
             let free = self.writer.is_none() && (!writes || self.readers.is_empty());
             if !free {
                 return;
@@ -61,6 +65,8 @@ impl StateMachine for RwState {
     type Op = RwOp;
     type Grant = ();
     const LABEL: &'static str = "rw_semaphore";
+    const RELEASE: Release = Release::Owned;
+    const IS_LOCK: bool = true;
 
     fn announce(op: &RwOp) -> (OpKind, u64) {
         let kind = match op {
@@ -98,6 +104,36 @@ impl StateMachine for RwState {
             }
         }
         Step::Granted(())
+    }
+
+    fn mode(&self, op: &RwOp) -> Mode {
+        match op {
+            RwOp::DownRead => Mode::Shared,
+            RwOp::DownWrite => Mode::Exclusive,
+            RwOp::UpRead | RwOp::UpWrite => Mode::Free,
+        }
+    }
+
+    fn observed((): &()) -> u64 {
+        1
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        if let Some(writer) = self.writer {
+            into.task(writer.task);
+        }
+        into.set(self.readers.iter().map(|reader| (reader.task, 0)));
+        // Readers that stand side by side in the queue are granted together: their order means nothing.
+        let mut readers: SmallVec<[(TaskId, u64); 8]> = SmallVec::new();
+        for waiter in &self.queue {
+            if waiter.writes {
+                into.set(readers.drain(..));
+                into.task(waiter.site.task);
+            } else {
+                readers.push((waiter.site.task, 1));
+            }
+        }
+        into.set(readers);
     }
 
     fn collect(&mut self, who: TaskId) {
@@ -148,16 +184,24 @@ impl<T> RwSem<T> {
     }
 
     /// `down_read`; `up_read` when the guard is dropped.
+    #[inline(always)]
     #[track_caller]
     pub fn read<'a>(&'a self, current: &'a Task) -> ReadGuard<'a, T> {
         self.object.perform(current, RwOp::DownRead);
+        if size_of::<T>() > 0 {
+            current.sees(self.object.id());
+        }
         ReadGuard { semaphore: self, current, data: self.data.shared() }
     }
 
     /// `down_write`; `up_write` when the guard is dropped.
+    #[inline(always)]
     #[track_caller]
     pub fn write<'a>(&'a self, current: &'a Task) -> WriteGuard<'a, T> {
         self.object.perform(current, RwOp::DownWrite);
+        if size_of::<T>() > 0 {
+            current.sees(self.object.id());
+        }
         WriteGuard { semaphore: self, current, data: self.data.exclusive() }
     }
 }
@@ -177,6 +221,7 @@ impl<T> Deref for ReadGuard<'_, T> {
 }
 
 impl<T> Drop for ReadGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.semaphore.object.release(self.current, RwOp::UpRead);
     }
@@ -203,7 +248,11 @@ impl<T> DerefMut for WriteGuard<'_, T> {
 }
 
 impl<T> Drop for WriteGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
+        if size_of::<T>() > 0 {
+            self.current.changes(self.semaphore.object.id());
+        }
         self.semaphore.object.release(self.current, RwOp::UpWrite);
     }
 }

@@ -31,6 +31,7 @@ impl<T> SpinSection<T> {
     #[track_caller]
     pub fn with<R>(&self, current: &Task, section: impl FnOnce(&mut T) -> R) -> R {
         current.announce(OpKind::SpinSection, self.id, 0, Location::caller());
+        current.changes(self.id);
         current.atomically(|| section(&mut self.data.lock_for(current)))
     }
 

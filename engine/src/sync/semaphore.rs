@@ -5,11 +5,13 @@
 //! report can say who could give it back. Whoever takes over the duty to call `up` is named with
 //! [`Semaphore::hand_over`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use super::line::Line;
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Mode, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// Operations on a semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +33,14 @@ struct Unit {
 /// Units left, units out, and who waits.
 pub struct SemaphoreState {
     count: u64,
-    out: Vec<Unit>,
-    waiters: VecDeque<Site>,
+    out: SmallVec<[Unit; 2]>,
+    waiters: Line<Site>,
 }
 
 impl SemaphoreState {
     /// `count` units, none of them out.
-    pub const fn new(count: u64) -> Self {
-        Self { count, out: Vec::new(), waiters: VecDeque::new() }
+    pub fn new(count: u64) -> Self {
+        Self { count, out: SmallVec::new(), waiters: Line::new() }
     }
 
     fn give(&mut self, to: Site) {
@@ -96,6 +98,24 @@ impl StateMachine for SemaphoreState {
         }
     }
 
+    fn mode(&self, op: &SemaphoreOp) -> Mode {
+        match op {
+            SemaphoreOp::Down => Mode::Exclusive,
+            SemaphoreOp::DownTry => Mode::Peek,
+            SemaphoreOp::Up => Mode::Free,
+        }
+    }
+
+    fn observed(grant: &bool) -> u64 {
+        u64::from(*grant)
+    }
+
+    /// Who has the units is only a report's concern.
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(self.count);
+        self.waiters.iter().for_each(|waiter| into.task(waiter.task));
+    }
+
     fn collect(&mut self, _who: TaskId) -> bool {
         true
     }
@@ -125,18 +145,21 @@ impl Semaphore {
     }
 
     /// Takes a unit.
+    #[inline(always)]
     #[track_caller]
     pub fn down(&self, current: &Task) {
         self.object.perform(current, SemaphoreOp::Down);
     }
 
     /// Takes a unit if there is one.
+    #[inline(always)]
     #[track_caller]
     pub fn down_trylock(&self, current: &Task) -> bool {
         self.object.perform(current, SemaphoreOp::DownTry)
     }
 
     /// Gives a unit back; any task may.
+    #[inline(always)]
     #[track_caller]
     pub fn up(&self, current: &Task) {
         self.object.perform(current, SemaphoreOp::Up);
@@ -154,6 +177,8 @@ impl Semaphore {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{
+    Digest, Holder, Mode, Object, OpKind, Release, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes,
+};
 
 /// Operations on an SRCU domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +55,12 @@ impl<T: Clone + Send + 'static> StateMachine for SrcuState<T> {
     /// For a reader, the generation it began in and the value it reads.
     type Grant = Option<(u64, T)>;
     const LABEL: &'static str = "srcu";
+    const RELEASE: Release = Release::Owned;
 
     fn announce(op: &SrcuOp<T>) -> (OpKind, u64) {
         match op {
             SrcuOp::ReadLock => (OpKind::SrcuReadLock, 0),
-            SrcuOp::ReadUnlock(generation) => (OpKind::SrcuReadUnlock, *generation),
+            SrcuOp::ReadUnlock(_) => (OpKind::SrcuReadUnlock, 0),
             SrcuOp::Publish(_) => (OpKind::RcuAssign, 0),
             SrcuOp::Synchronize => (OpKind::SynchronizeSrcu, 0),
         }
@@ -97,6 +100,28 @@ impl<T: Clone + Send + 'static> StateMachine for SrcuState<T> {
         Step::Granted(None)
     }
 
+    fn mode(&self, op: &SrcuOp<T>) -> Mode {
+        match op {
+            SrcuOp::ReadLock => Mode::Shared,
+            SrcuOp::ReadUnlock(_) => Mode::Free,
+            SrcuOp::Publish(_) | SrcuOp::Synchronize => Mode::Exclusive,
+        }
+    }
+
+    /// The value is data, of which the front tells.
+    fn observed(grant: &Self::Grant) -> u64 {
+        u64::from(grant.is_some())
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        // Generations count from the present one: how many there have been means nothing.
+        into.set(self.readers.iter().map(|(site, began)| (site.task, self.generation - began)));
+        for (site, closed) in &self.waiters {
+            into.task(site.task);
+            into.word(self.generation - closed);
+        }
+    }
+
     fn collect(&mut self, _who: TaskId) -> Self::Grant {
         None
     }
@@ -132,6 +157,7 @@ impl<T: Clone + Send + 'static> Srcu<T> {
     #[track_caller]
     pub fn read_lock<'a>(&'a self, current: &'a Task) -> SrcuGuard<'a, T> {
         let granted = self.object.perform(current, SrcuOp::ReadLock);
+        current.sees(self.object.id());
         let (generation, value) = granted.expect("a reader is given a generation and a value");
         SrcuGuard { _unlock: Unlock { srcu: self, current, generation }, value }
     }
@@ -141,6 +167,7 @@ impl<T: Clone + Send + 'static> Srcu<T> {
     #[track_caller]
     pub fn read_with<R>(&self, current: &Task, section: impl FnOnce(T) -> R) -> R {
         let granted = self.object.perform(current, SrcuOp::ReadLock);
+        current.sees(self.object.id());
         let (generation, value) = granted.expect("a reader is given a generation and a value");
         let _unlock = Unlock { srcu: self, current, generation };
         section(value)
@@ -150,6 +177,7 @@ impl<T: Clone + Send + 'static> Srcu<T> {
     #[track_caller]
     pub fn publish(&self, current: &Task, value: T) {
         self.object.perform(current, SrcuOp::Publish(value));
+        current.changes(self.object.id());
     }
 
     /// `synchronize_srcu`: waits for every reader that has begun.

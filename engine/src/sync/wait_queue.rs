@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// Operations on a wait queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,17 @@ impl StateMachine for WaitQueueState {
             }
         }
         Step::Granted(())
+    }
+
+    fn observed((): &()) -> u64 {
+        1
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        for waiter in &self.waiters {
+            into.task(waiter.site.task);
+            into.word(u64::from(waiter.woken) | u64::from(waiter.asleep) << 1);
+        }
     }
 
     fn collect(&mut self, _who: TaskId) {}

@@ -11,24 +11,30 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::sched::digest::word_of;
 use crate::sched::object::Wait;
-use crate::sched::{Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
+use crate::sched::{Digest, Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
 /// What a work item does.
 type Function = Arc<dyn Fn(&Task) + Send + Sync>;
 
 /// The kernel's `work_struct`: something to do, that can be pending at most once.
 #[derive(Clone)]
-pub struct Work(Function);
+pub struct Work {
+    /// Stands for the name.
+    name: u64,
+    function: Function,
+}
 
 impl Work {
-    /// A work item that runs `function` each time it was queued.
-    pub fn new(function: impl Fn(&Task) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(function))
+    /// A work item that runs `function` each time it was queued. Its name tells it from other items of the same queue,
+    /// run after run.
+    pub fn new(name: &str, function: impl Fn(&Task) + Send + Sync + 'static) -> Self {
+        Self { name: word_of(name), function: Arc::new(function) }
     }
 
     fn is(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+        std::ptr::addr_eq(Arc::as_ptr(&self.function), Arc::as_ptr(&other.function))
     }
 }
 
@@ -259,6 +265,42 @@ impl StateMachine for WqState {
         }
     }
 
+    fn observed(grant: &WqGrant) -> u64 {
+        match grant {
+            WqGrant::Done => 0,
+            WqGrant::Work(work) => work.name ^ 1,
+            WqGrant::Queued { fresh, start } => {
+                let start = match start {
+                    None => 0,
+                    Some(Start::Rescuer) => 1,
+                    Some(Start::Worker(number)) => 2 + number,
+                };
+                4 | u64::from(*fresh) | start << 3
+            }
+        }
+    }
+
+    fn digest(&self, into: &mut Digest<'_>) {
+        // Numbers count back from the next one: how many items there have been means nothing.
+        let age = |number: u64| self.next_number - number;
+        for item in &self.items {
+            into.word(item.work.name);
+            into.word(age(item.number));
+        }
+        into.set(self.running.iter().map(|running| (running.worker, running.work.name ^ age(running.number))));
+        self.idle.iter().for_each(|worker| into.task(*worker));
+        into.set(self.handed.iter().map(|(worker, work)| (*worker, work.name)));
+        into.word(self.tried);
+        into.word(u64::from(self.workers) << 1 | u64::from(self.rescuer_started));
+        into.set(self.waiters.iter().map(|(site, goal)| {
+            let goal = match goal {
+                Goal::Before(number) => age(*number),
+                Goal::Empty => u64::MAX,
+            };
+            (site.task, goal)
+        }));
+    }
+
     fn collect(&mut self, who: TaskId) -> WqGrant {
         match self.handed.iter().position(|(task, _)| *task == who) {
             Some(place) => WqGrant::Work(self.handed.swap_remove(place).1),
@@ -338,7 +380,7 @@ impl Workqueue {
             // Anything but work means that the run is over.
             let WqGrant::Work(work) = self.object.perform(worker, WqOp::Next) else { return };
             let _frame = worker.enter("process_one_work");
-            (work.0)(worker);
+            (work.function)(worker);
             self.object.perform(worker, WqOp::Done);
         }
     }

@@ -12,7 +12,7 @@ use crate::block::{Bio, BlkStatus, Device};
 use crate::dm::target::CtrError;
 use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
 use crate::sched::Task;
-use crate::sched::cell::Word;
+use crate::sync::Count;
 use crate::variants::Planted;
 
 pub(super) static TYPE: TargetType = TargetType { name: "striped", version: [1, 6, 0], ctr };
@@ -20,7 +20,7 @@ pub(super) static TYPE: TargetType = TargetType { name: "striped", version: [1, 
 struct Stripe {
     dev: Arc<Device>,
     physical_start: Sectors,
-    errors: Word,
+    errors: Count,
 }
 
 struct Striped {
@@ -30,7 +30,7 @@ struct Striped {
 }
 
 /// `<stripes> <chunk> [<dev> <start>]+`
-fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
+fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
     let [stripes, chunk, ref devices @ ..] = args.argv[..] else {
         return Err(CtrError::invalid("Not enough arguments"));
     };
@@ -49,7 +49,8 @@ fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ct
     let stripe = |pair: &[&str]| {
         let message = "Couldn't parse stripe destination";
         let physical_start = pair[1].parse().map_err(|_| CtrError::invalid(message))?;
-        Ok(Stripe { dev: args.device(pair[0], message)?, physical_start, errors: Word::default() })
+        let errors = Count::new(current.runtime(), "stripe.errors");
+        Ok(Stripe { dev: args.device(pair[0], message)?, physical_start, errors })
     };
     let stripes = devices.chunks(2).map(stripe).collect::<Result<_, _>>()?;
     Ok(Box::new(Striped { stripes, chunk: Sectors(chunk), planted: args.planted }))
@@ -89,7 +90,7 @@ impl Target for Striped {
         if !status.is_ok() && status != BlkStatus::NotSupp {
             // The kernel compares names: every stripe on the failing device counts the error.
             let failed = self.stripes[self.locate(range.offset(sector)).0].dev.id();
-            self.stripes.iter().filter(|stripe| stripe.dev.id() == failed).for_each(|stripe| stripe.errors.add(1));
+            self.stripes.iter().filter(|stripe| stripe.dev.id() == failed).for_each(|stripe| stripe.errors.inc());
         }
     }
 
@@ -104,7 +105,7 @@ impl Target for Striped {
 
     fn status(&self) -> String {
         let devices: Vec<String> = self.stripes.iter().map(|stripe| stripe.dev.id().to_string()).collect();
-        let healthy = |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.get() == 0;
+        let healthy = |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.is_zero();
         let letters: String = self.stripes.iter().map(|stripe| if healthy(stripe) { 'A' } else { 'D' }).collect();
         format!("{} {} 1 {letters}", self.stripes.len(), devices.join(" "))
     }

@@ -1,9 +1,11 @@
 //! What the tests of `sched` and `sync` share: running a model on both drivers, under many schedules, and waiting for a
 //! crew of tasks.
 //!
-//! Not here: any model or expectation.
+//! Not here: any expectation; any model but those that several test binaries need.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
+
+pub(crate) mod throttle;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,7 +9,9 @@
 
 pub mod args;
 mod explore;
+mod found;
 mod list;
+mod merge;
 mod output;
 mod progress;
 mod replay;
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
     let result = match &args.command {
         Command::Run(args) => run::run(args, &output, &interrupt),
         Command::Explore(args) => explore::explore(args, &output, &interrupt),
+        Command::Merge(args) => merge::merge(args, &output),
         Command::Replay(args) => replay::replay(args, &output, &interrupt),
         Command::List(args) => list::list(args, &output),
         Command::Variants => list::variants(&output),

@@ -6,32 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_results::{
-    CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, create_new, exit_code, junit, markdown, summary,
-    table,
+    CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, exit_code, junit, markdown, summary, table,
 };
 
 use dmlab_scenarios::Document;
 
 use super::args::{RunArgs, Selection};
+use super::found::{Keep, Save};
 use super::output::Output;
 use super::progress::Progress;
 use super::{Failure, select};
-use crate::campaign::{self, CellRun};
+use crate::campaign;
 use crate::environment::environment;
-use crate::plan::{Clock, Plan, Wishes};
-use crate::schedule_file::ScheduleFile;
-
-/// Which schedules of the explorer are saved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Save {
-    /// Those that were not expected to fail.
-    Unexpected,
-    /// Every failing one.
-    All,
-}
+use crate::plan::{Clock, ExploreWishes, Plan, Wishes};
 
 pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
-    let plans = plans(&args.selection, args.clock.into(), output)?;
+    let plans = plans(&args.selection, args.clock.into(), ExploreWishes::default(), output)?;
     if args.dry_run {
         let plans: Vec<_> = plans.iter().map(Plan::to_json).collect();
         let yaml = serde_yaml::to_string(&plans).map_err(|error| Failure::Setup(error.to_string()))?;
@@ -39,7 +29,8 @@ pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) 
         return Ok(ExitCode::Ok);
     }
     let save = if args.save_expected { Save::All } else { Save::Unexpected };
-    let record = perform(&plans, &args.selection, args.clock.into(), save, output, interrupt);
+    let mut keep = Keep { save, folder: &args.selection.save, page: None };
+    let Ran { record, .. } = perform(&plans, &args.selection, args.clock.into(), &mut keep, output, interrupt);
     let json_to_stdout = args.json.as_deref() == Some("-".as_ref());
     if !json_to_stdout {
         report(&record, args.selection.quiet, output);
@@ -57,12 +48,18 @@ pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) 
 }
 
 /// The plans of all selected scenarios, or everything that is wrong with them.
-pub(super) fn plans(selection: &Selection, clock: Clock, output: &Output) -> Result<Vec<Plan>, Failure> {
+pub(super) fn plans(
+    selection: &Selection,
+    clock: Clock,
+    explore: ExploreWishes,
+    output: &Output,
+) -> Result<Vec<Plan>, Failure> {
     let wishes = Wishes {
         overrides: selection.variants.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
         seed: selection.seed,
         clock,
         schedules: selection.schedules,
+        explore,
     };
     let select::Selected { documents, mut errors } =
         select::select(&selection.scenarios, selection.tag.as_deref(), output)?;
@@ -97,15 +94,23 @@ fn check_overrides(wishes: &Wishes, documents: &[Arc<Document>]) -> Result<(), F
     Ok(())
 }
 
+/// Plans that were run.
+pub(super) struct Ran {
+    /// What came of them.
+    pub(super) record: Record,
+    /// Of each cell, the schedule that was kept, as text.
+    pub(super) steps: Vec<Option<String>>,
+}
+
 /// Runs `plans` and gathers the record.
 pub(super) fn perform(
     plans: &[Plan],
     selection: &Selection,
     clock: Clock,
-    save: Save,
+    keep: &mut Keep<'_>,
     output: &Output,
     interrupt: &Arc<AtomicBool>,
-) -> Record {
+) -> Ran {
     let deterministic = clock == Clock::Virtual;
     let (environment, command) = match deterministic {
         true => (Environment::none(), Vec::new()),
@@ -113,16 +118,16 @@ pub(super) fn perform(
     };
     let mut record = Record::new(env!("CARGO_PKG_VERSION"), selection.seed.0, clock.name(), environment, command);
     let progress = Progress::new(plans.len(), selection.quiet);
+    let mut steps = Vec::new();
     for plan in plans {
         if interrupt.load(Ordering::Relaxed) {
             break;
         }
         progress.begin(plan.title());
-        let mut run = campaign::run(plan, interrupt);
+        let exploring = progress.exploring(plan.title());
+        let mut run = campaign::run_watched(plan, interrupt, &|seen| exploring.show(seen));
         progress.end();
-        if let Some(text) = save_schedule(plan, &mut run, selection, save) {
-            output.note(&text);
-        }
+        steps.push(keep.keep(plan, &mut run, output, interrupt));
         if interrupt.load(Ordering::Relaxed) {
             cut_short(&mut run.record);
         }
@@ -132,7 +137,7 @@ pub(super) fn perform(
     if deterministic {
         record.strip_machine();
     }
-    record
+    Ran { record, steps }
 }
 
 /// A cell that was interrupted says nothing about its expectation; what was counted so far stays.
@@ -143,25 +148,6 @@ fn cut_short(cell: &mut CellRecord) {
         schedules => format!("interrupted in schedule {schedules}"),
     });
     (cell.verdict, cell.ok, cell.mismatches) = (Verdict::Skip, true, Vec::new());
-}
-
-/// Saves the schedule that told, where that is wanted; the text is a complaint, if any.
-fn save_schedule(plan: &Plan, run: &mut CellRun, selection: &Selection, save: Save) -> Option<String> {
-    let steps = run.schedule.as_ref()?;
-    if run.record.ok && save == Save::Unexpected {
-        return None;
-    }
-    let file = ScheduleFile::new(plan, &run.judgement, steps);
-    let path = selection.save.join(file.suggested_name());
-    let made =
-        std::fs::create_dir_all(&selection.save).map_err(|error| format!("{}: {error}", selection.save.display()));
-    match made.and_then(|()| create_new(&path, file.to_json().as_bytes()).map_err(|error| error.to_string())) {
-        Ok(path) => {
-            run.record.trace_file = Some(path.display().to_string());
-            None
-        }
-        Err(error) => Some(format!("the failing schedule could not be saved: {error}")),
-    }
 }
 
 /// The table, what went wrong, and the line that sums up.

@@ -8,17 +8,13 @@
 use std::collections::BTreeMap;
 
 use super::head::Head;
-use super::{devices, expect, steps};
-use crate::fields::{Checked, Fields};
+use super::{devices, expect, explore, steps};
+use crate::fields::Checked;
 use crate::matrix::Cell;
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
 use crate::substitute::substitute;
 use crate::{Scenario, nearest, values};
-
-const SCHEDULES: u64 = 1000;
-const STEPS: u64 = 20_000;
-const EXPLORE_MAX: u64 = 1_000_000_000;
 
 /// Module parameters that scenarios may set, with the largest value of each.
 const PARAMS: &[(&str, u64)] = &[("reserved_bio_based_ios", 1024)];
@@ -36,7 +32,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
     let (param_nodes, explore_node, device_nodes) = (section("params"), section("explore"), section("devices"));
     let step_nodes = section("steps");
     let params = param_nodes.as_ref().map_or(Some(BTreeMap::new()), |node| params(node, sink));
-    let explored = explore_node.as_ref().map_or(Some((SCHEDULES, STEPS)), |node| explore(node, sink));
+    let explored = explore_node.as_ref().map_or(Some(explore::DEFAULT), |node| explore::explore(node, sink));
     let (scope, devices) = devices::devices(device_nodes.as_ref(), sink);
     let steps = step_nodes.as_ref().and_then(|node| {
         let steps = values::list(node, "steps", sink, |item, sink| steps::step(item, &scope, sink))?;
@@ -46,14 +42,14 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         Some(steps)
     });
     let expect = expect::expectations(root.get("expect"), head, cell, &scope, sink);
-    let (schedules, steps_max) = explored?;
+    let (explore, steps_max) = explored?;
     Some(Scenario {
         id: head.id.clone(),
         about: head.about.clone(),
         commits: head.commits.clone(),
         tags: head.tags.clone(),
         runs: head.runs.clone(),
-        schedules,
+        explore,
         steps_max,
         deadline: head.deadline,
         params: params?,
@@ -61,14 +57,6 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         steps: steps?,
         expect: expect?,
     })
-}
-
-fn explore(node: &Node, sink: &mut Sink<'_>) -> Checked<(u64, u64)> {
-    let mut fields = Fields::open(node, "`explore`", sink)?;
-    let schedules = fields.or("schedules", SCHEDULES, |node, sink| values::number(node, 1..=EXPLORE_MAX, sink));
-    let steps = fields.or("steps", STEPS, |node, sink| values::number(node, 1..=EXPLORE_MAX, sink));
-    fields.finish()?;
-    Some((schedules?, steps?))
 }
 
 fn params(node: &Node, sink: &mut Sink<'_>) -> Checked<BTreeMap<String, u64>> {

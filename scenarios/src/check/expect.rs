@@ -1,9 +1,10 @@
 //! `expect`: what must come of a cell.
 //!
 //! Invariants: every expectation says something; it names only axes, values, runtimes and devices that there are; a
-//! cell is not expected to end in two ways at once; a cell of which nothing is said is expected to pass.
+//! cell is not expected to end in two ways at once, nor to fail and to be proved; a cell of which nothing is said is expected to pass.
 //! Not here: comparing with what came (the harness).
 
+use super::explore;
 use super::head::{Head, RUNTIMES};
 use super::scope::Scope;
 use crate::fields::{Checked, Fields};
@@ -11,7 +12,7 @@ use crate::matrix::{Cell, Selector};
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
 use crate::substitute::substitute;
-use crate::{Bound, Expectation, Relation, Verdict, values};
+use crate::{Bound, Expectation, LockOrder, Relation, Runtime, Verdict, values};
 
 const WHAT: &str = "an expectation";
 const BOUND: &str = "a bound such as \"<= 2\", \">= 1\", \"== 0\", \"< 5\", \"> 5\" or \"!= 3\"";
@@ -27,6 +28,8 @@ const VERDICTS: &values::Words<Verdict> = &[
     ("corruption", Verdict::Corruption),
     ("leak", Verdict::Leak),
 ];
+
+const LOCK_ORDERS: &values::Words<LockOrder> = &[("clean", LockOrder::Clean), ("circular", LockOrder::Circular)];
 
 /// Longer ones first: `<= 2` is not `<` and `= 2`.
 const RELATIONS: &[(&str, Relation)] = &[
@@ -69,6 +72,8 @@ pub(super) fn expectations(
             line: head.line,
             on: None,
             verdict: Some(Verdict::Pass),
+            strength: None,
+            lock_order: None,
             cycle: Vec::new(),
             message: None,
             entry_order: Vec::new(),
@@ -103,6 +108,19 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
         Some(on)
     });
     let verdict = fields.optional("verdict", |node, sink| values::word(node, "a verdict", VERDICTS, sink));
+    let strength = fields.optional("strength", |node, sink| {
+        let strength = explore::strength(node, sink)?;
+        fits_strength(node, on.flatten(), verdict.flatten(), head, sink)?;
+        Some(strength)
+    });
+    let lock_order = fields.optional("lock_order", |node, sink| {
+        if on.flatten() == Some(Runtime::Threads) || !head.runs.contains(&Runtime::Explorer) {
+            let help = "say `on: explorer`, with explorer among the scenario's `runs`, or leave `lock_order` out";
+            sink.error_help(node.span, "the order of locks is looked at on the explorer only", help);
+            return None;
+        }
+        values::word(node, "an order of locks", LOCK_ORDERS, sink)
+    });
     let cycle = fields.or("cycle", Vec::new(), |node, sink| {
         values::one_or_more(node, "names of locks, pools or tasks", sink, values::filled)
     });
@@ -118,6 +136,8 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
         line: node.span.line,
         on: on?,
         verdict: verdict?,
+        strength: strength?,
+        lock_order: lock_order?,
         cycle: cycle?,
         message: message?,
         entry_order: entry_order?,
@@ -125,15 +145,22 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
         counters: counters?,
     };
     if says_nothing(&expectation) {
-        sink.error(node.span, "this expects nothing: it has no verdict, cycle, message, entry_order, peak or counters");
+        sink.error(
+            node.span,
+            "this expects nothing: it has no verdict, strength, lock_order, cycle, message, \
+             entry_order, peak or counters",
+        );
         return None;
     }
     Some(expectation)
 }
 
 fn says_nothing(expectation: &Expectation) -> bool {
-    let Expectation { line: _, on: _, verdict, cycle, message, entry_order, peak, counters } = expectation;
+    let Expectation { line: _, on: _, verdict, strength, lock_order, cycle, message, entry_order, peak, counters } =
+        expectation;
     verdict.is_none()
+        && strength.is_none()
+        && lock_order.is_none()
         && message.is_none()
         && cycle.is_empty()
         && entry_order.is_empty()
@@ -141,7 +168,28 @@ fn says_nothing(expectation: &Expectation) -> bool {
         && counters.is_empty()
 }
 
-/// Reports two different verdicts for the same runs.
+/// Reports a strength of what cannot be proved: a run on threads, or a failure, which a single schedule shows.
+fn fits_strength(
+    node: &Node,
+    on: Option<Runtime>,
+    verdict: Option<Verdict>,
+    head: &Head,
+    sink: &mut Sink<'_>,
+) -> Checked<()> {
+    if on == Some(Runtime::Threads) || !head.runs.contains(&Runtime::Explorer) {
+        let help = "say `on: explorer`, with explorer among the scenario's `runs`, or leave `strength` out";
+        sink.error_help(node.span, "a run on threads proves nothing; only an exploration has a strength", help);
+        return None;
+    }
+    if verdict.is_some_and(|verdict| verdict != Verdict::Pass) {
+        let help = "say `verdict: pass`, or leave `strength` out";
+        sink.error_help(node.span, "only a pass can be proved; a failure is shown by the schedule that fails", help);
+        return None;
+    }
+    Some(())
+}
+
+/// Reports two different verdicts for the same runs, and a proof of what is expected to fail.
 fn report_contradictions(node: &Node, expect: &[Expectation], sink: &mut Sink<'_>) -> Checked<()> {
     let Kind::Seq(items) = &node.kind else { return None };
     for (index, later) in expect.iter().enumerate() {
@@ -161,7 +209,19 @@ fn report_contradictions(node: &Node, expect: &[Expectation], sink: &mut Sink<'_
             ),
         );
     }
-    Some(())
+    report_proved_failures(items, node, expect, sink)
+}
+
+fn report_proved_failures(items: &[Node], node: &Node, expect: &[Expectation], sink: &mut Sink<'_>) -> Checked<()> {
+    let on_explorer = |expectation: &&Expectation| expectation.on != Some(Runtime::Threads);
+    let fails = |expectation: &&Expectation| expectation.verdict.is_some_and(|verdict| verdict != Verdict::Pass);
+    let Some(failing) = expect.iter().filter(on_explorer).find(fails) else { return Some(()) };
+    let Some(proved) = expect.iter().find(|expectation| expectation.strength.is_some()) else { return Some(()) };
+    let item = items.iter().find(|item| item.span.line == proved.line).unwrap_or(node);
+    let place = item.get("strength").unwrap_or(item).span;
+    let message =
+        format!("the same runs are expected to fail in line {}; say with `when` which are proved", failing.line);
+    sink.refuse(place, message)
 }
 
 fn entry(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<String> {

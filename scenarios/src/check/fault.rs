@@ -1,7 +1,7 @@
 //! The `fault` and `heal` steps.
 //!
-//! Invariants: rates are exact in parts per 10^9; event numbers are sorted, from 1, and without repetition; I/O
-//! fails in leaf devices only, in a range that lies within the device.
+//! Invariants: a budget goes with `fail: any` only; rates are exact in parts per 10^9; event numbers are sorted, from 1,
+//! and without repetition; I/O fails in leaf devices only, in a range that lies within the device.
 //! Not here: the fault model (dmlab-faults).
 
 use dmlab_faults::{FaultOp, IoFault, SlabFault, When};
@@ -12,13 +12,16 @@ use super::steps::choice;
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Action, Errno, Fault, values};
+use crate::{Action, Errno, Fault, nearest, values};
 
 const OPS: &values::Words<FaultOp> =
     &[("any", FaultOp::Any), ("read", FaultOp::Read), ("write", FaultOp::Write), ("flush", FaultOp::Flush)];
 const RATE: &str = "a rate from 0% to 100%, with at most 7 digits behind the point, e.g. 12.5%";
 const RANGE: &str = "a range of sectors: `8..16`, `8..` or `all`";
 const PPB_PER_PERCENT: u64 = 10_000_000;
+/// Failures that a search may choose; more is what `rate` is for.
+const AT_MOST_MAX: u32 = 1000;
+const AT_MOST_DEFAULT: u32 = 1;
 
 type Reader<T> = fn(&Node, &Scope, &mut Sink<'_>) -> Checked<T>;
 
@@ -36,7 +39,7 @@ pub(super) fn heal(node: &Node, _: &Scope, sink: &mut Sink<'_>) -> Checked<Actio
 fn slab(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Fault> {
     let mut fields = Fields::open(node, "a `slab` fault", sink)?;
     let pool = fields.required("pool", |node, sink| scope.pool(node, sink));
-    let when = fields.required("fail", when);
+    let when = failing(&mut fields);
     fields.finish()?;
     Some(Fault::Slab { pool: pool?, fault: SlabFault { when: when? } })
 }
@@ -46,21 +49,45 @@ fn io(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Fault> {
     let on = fields.required("on", |node, sink| scope.leaf(node, sink));
     let op = fields.or("op", FaultOp::Any, |node, sink| values::word(node, "an operation", OPS, sink));
     let sectors = fields.or("sectors", (Sectors::ZERO, None), |node, sink| range(node, on.as_ref(), sink));
-    let when = fields.required("fail", when);
+    let when = failing(&mut fields);
     let errno = fields.or("errno", Errno::EIO, values::errno);
     fields.finish()?;
     let (start, end) = sectors?;
     Some(Fault::Io { device: on?.name, fault: IoFault { op: op?, start, end, when: when? }, errno: errno? })
 }
 
-/// Which events fail: `always`, or a map with one of rate, nth and every.
+/// Which events fail: `fail`, and `at_most` where it leaves the choice open.
+fn failing(fields: &mut Fields<'_, '_, '_>) -> Checked<When> {
+    let when = fields.required("fail", when);
+    let given =
+        fields.optional("at_most", |node, sink| Some((values::count(node, 1..=AT_MOST_MAX, sink)?, node.span)))?;
+    match (when?, given) {
+        (When::Any { .. }, Some((at_most, _))) => Some(When::Any { at_most }),
+        (when, None) => Some(when),
+        (_, Some((_, span))) => {
+            let help = "write `fail: any`, or leave `at_most` out";
+            fields.error_help(
+                span,
+                "`at_most` bounds what a search may choose, and this `fail` leaves no choice",
+                help,
+            );
+            None
+        }
+    }
+}
+
+/// `always`, `any`, or a map with one of rate, nth and every.
 fn when(node: &Node, sink: &mut Sink<'_>) -> Checked<When> {
     if let Kind::Scalar(_) = &node.kind {
-        let help = "or a map: { rate: 12.5% }, { nth: [1, 3] } or { every: 2 }";
-        if node.text() == Some("always") {
-            return Some(When::Always);
+        match node.text() {
+            Some("always") => return Some(When::Always),
+            Some("any") => return Some(When::Any { at_most: AT_MOST_DEFAULT }),
+            _ => {}
         }
-        sink.error_help(node.span, format!("{} is not `always`", node.shown()), help);
+        let near = nearest::nearest(node.text().unwrap_or_default(), &["always", "any"]);
+        let near = near.map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
+        let help = format!("{near}or a map: {{ rate: 12.5% }}, {{ nth: [1, 3] }} or {{ every: 2 }}");
+        sink.error_help(node.span, format!("{} is not `always` or `any`", node.shown()), help);
         return None;
     }
     type WhenReader = fn(&Node, &mut Sink<'_>) -> Checked<When>;

@@ -5,13 +5,14 @@
 //!
 //! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
 //! (which devices there are), `devices`, `table` (table lines), `steps` with `control` (dmsetup's verbs), `io` (bios
-//! and patterns), `load` (fio's words), `fault`, and `expect`.
+//! and patterns), `load` (fio's words), `fault`, then `explore` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
 mod cell;
 mod control;
 mod devices;
 mod expect;
+mod explore;
 mod fault;
 mod head;
 mod io;

@@ -1,28 +1,47 @@
 //! The state of one explored run, and what tasks ask of it: announce, wait, wake, sleep, spawn, choose.
 //!
-//! Invariants: a task is in exactly one `State`; `ready` holds exactly the tasks in `Ready`; a grant to a task that
-//! is not waiting yet is kept as a token and ends its next wait at once; only the OS thread of the explorer touches
-//! any of it.
+//! Invariants: a task is in exactly one `State`; `ready` holds exactly the tasks in `Ready` (and, where timers may fire
+//! at any time, those that wait with a timer); a grant to a task that is not waiting yet is kept as a token and ends its
+//! next wait at once; only the OS thread of the explorer touches any of it; where a step is nothing but the strategy's
+//! next pick, the announcing task takes it on the spot, and the schedule is the one that the driver would have taken.
 //! Not here: who goes next (the driver and its strategy).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::Arc;
 
 use dmlab_units::Nanos;
 
 use super::super::cell::{Address, Confined};
-use super::super::object::{Wait, Wakes};
+use super::super::digest::Statistics;
+use super::super::object::Wakes;
 use super::super::op::{ObjectId, Op, OpKind, TaskId};
 use super::super::task::Task;
 use super::super::waits::{Site, Waitable};
-use super::coroutine::Switch;
 use super::cost::CostTable;
-use super::strategy::TaskSet;
+use super::lock_order::{LockClass, LockOrder};
+use super::strategy::{Strategy, TaskSet, View};
 use super::trace::Choice;
+use super::tracker::Tracker;
 
 /// What a new task is to do.
 pub(super) type Body = Box<dyn FnOnce(&Task) + Send>;
+
+/// What a run is like, beside its schedule.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// The clock moves with the work done.
+    pub cost: Option<CostTable>,
+    /// Keep each step in words.
+    pub words: bool,
+    /// Keep track of states and races.
+    pub track: bool,
+    /// Counts that decide nothing and are part of the state all the same.
+    pub statistics: Statistics,
+    /// A timer may fire as soon as it is set.
+    pub timers_any: bool,
+}
 
 /// The shared handle of a run's state.
 #[derive(Clone)]
@@ -38,14 +57,61 @@ impl CoreRef {
         self.0.get()
     }
 
-    pub(crate) fn register_object(&self, label: &'static str, name: &str) -> ObjectId {
+    /// Tells the tracker, if there is one, what the running task does.
+    #[inline]
+    pub(in crate::sched) fn track(&self, tell: impl FnOnce(&mut Tracker, TaskId)) {
         let core = self.get();
-        if let Some(names) = core.object_names.borrow_mut().as_mut() {
-            names.push((label, name.to_owned()));
+        if core.manner.track {
+            tell(&mut core.tracker.borrow_mut(), core.running.get());
         }
-        let id = core.next_object.get();
-        core.next_object.set(id + 1);
-        ObjectId(id)
+    }
+
+    pub(crate) fn register_plain(&self, label: &'static str, name: &str) -> ObjectId {
+        let core = self.get();
+        core.note_object(label, name);
+        core.number()
+    }
+
+    pub(in crate::sched) fn register_object(&self, label: &'static str, name: &str, is_lock: bool) -> Registered {
+        let core = self.get();
+        core.note_object(label, name);
+        let id = core.number();
+        let known = &mut *core.objects.borrow_mut();
+        let (name, class) = known.at(id.0 as usize - 1, label, name, |name| {
+            if is_lock { core.locks.borrow_mut().class(label, name) } else { LockClass::NONE }
+        });
+        Registered { id, name, class }
+    }
+}
+
+/// What a new object gets from its run.
+pub(in crate::sched) struct Registered {
+    pub(in crate::sched) id: ObjectId,
+    pub(in crate::sched) name: Arc<str>,
+    pub(in crate::sched) class: LockClass,
+}
+
+/// Names that come in the same places run after run, with what is worked out from them.
+struct Known<T>(Vec<(&'static str, Arc<str>, T)>);
+
+impl<T: Copy + Default> Known<T> {
+    /// The name in `place`; `of` gives what belongs to it when it is another one than in the run before.
+    #[inline]
+    fn at(&mut self, place: usize, label: &'static str, name: &str, of: impl FnOnce(&str) -> T) -> (Arc<str>, T) {
+        match self.0.get(place) {
+            Some((as_what, known, value)) if **known == *name && *as_what == label => (Arc::clone(known), *value),
+            _ => self.learn(place, label, name, of(name)),
+        }
+    }
+
+    #[cold]
+    fn learn(&mut self, place: usize, label: &'static str, name: &str, value: T) -> (Arc<str>, T) {
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || ("", Arc::from(""), T::default()));
+        }
+        let text = Arc::from(name);
+        self.0[place] = (label, Arc::clone(&text), value);
+        (text, value)
     }
 }
 
@@ -66,233 +132,343 @@ pub(super) enum State {
     Done,
 }
 
-/// A wait that has not ended.
+/// A wait on an object that has not ended. It stands on the waiting task's own stack for as long as the task is
+/// [`State::Blocked`].
 pub(super) struct WaitInfo {
-    /// What for; `None` for plain sleep.
-    pub object: Option<Arc<dyn Waitable>>,
+    /// What for.
+    pub object: Address<dyn Waitable>,
     pub kind: OpKind,
     pub site: Site,
-    pub wait: Wait,
-    /// The waiting task, on its own suspended stack.
-    pub task: Option<Address<Task>>,
+    /// The waiting task.
+    pub task: Address<Task>,
+    /// Step at which it began.
+    pub since: u64,
 }
 
 /// A task, as the explorer knows it.
 pub struct Entry {
-    pub(super) name: Arc<str>,
     pub(super) op: Op,
     pub(super) state: State,
     pub(super) token: bool,
+    /// What it waits for may never come, and it is not stuck then.
+    pub(super) idle: bool,
     pub(super) timer: Option<(u64, u64)>,
-    pub(super) wait: Option<WaitInfo>,
+    /// While it is blocked; `None` for plain sleep.
+    pub(super) wait: Option<Address<WaitInfo>>,
+}
+
+/// What changes with every step.
+#[derive(Default)]
+pub(super) struct Hot {
+    pub(super) entries: Vec<Entry>,
+    pub(super) ready: TaskSet,
+    pub(super) woken: Vec<TaskId>,
+    pub(super) spawned: Vec<(TaskId, Body)>,
+    pub(super) choices: Vec<Choice>,
+    /// (due, order of setting, task)
+    pub(super) timers: BTreeSet<(u64, u64, TaskId)>,
+    timers_set: u64,
+    /// Steps taken so far.
+    pub(super) step: u64,
+    /// Who took the last one.
+    pub(super) last: Option<TaskId>,
+    /// The last step at which anybody did more than wait in a loop.
+    pub(super) last_work: u64,
+    /// The step at which the driver looks around next.
+    pub(super) next_look: u64,
+    /// Before this step there is nothing to be done between two steps. 0 as soon as something comes up.
+    calm_until: u64,
 }
 
 /// The state of one run.
 pub struct Core {
-    pub(super) entries: RefCell<Vec<Entry>>,
-    pub(super) ready: RefCell<TaskSet>,
+    pub(super) hot: RefCell<Hot>,
     pub(super) clock: Cell<u64>,
-    /// (due, order of setting, task)
-    pub(super) timers: RefCell<BTreeSet<(u64, u64, TaskId)>>,
-    timers_set: Cell<u64>,
-    pub(super) woken: RefCell<Vec<TaskId>>,
-    pub(super) spawned: RefCell<Vec<(TaskId, Body)>>,
+    /// Who runs at this moment.
+    pub(super) running: Cell<TaskId>,
     pub(super) chosen: Cell<u32>,
-    pub(super) choices: RefCell<Vec<Choice>>,
     next_object: Cell<u32>,
-    /// Label and name of each object, when a readable trace is wanted.
-    pub(super) object_names: RefCell<Option<Vec<(&'static str, String)>>>,
-    pub(super) cost: Option<CostTable>,
+    tasks: RefCell<Known<()>>,
+    objects: RefCell<Known<LockClass>>,
+    /// Name of each object, when a readable trace is wanted.
+    pub(super) object_names: RefCell<Vec<String>>,
+    pub(super) manner: Manner,
+    pub(super) tracker: RefCell<Tracker>,
+    pub(super) locks: RefCell<LockOrder>,
 }
 
 impl Core {
-    pub(super) fn new(cost: Option<CostTable>, named: bool) -> Self {
+    pub(super) fn new(manner: Manner) -> Self {
         Self {
-            entries: RefCell::default(),
-            ready: RefCell::default(),
+            hot: RefCell::default(),
             clock: Cell::new(0),
-            timers: RefCell::default(),
-            timers_set: Cell::new(0),
-            woken: RefCell::default(),
-            spawned: RefCell::default(),
+            running: Cell::new(TaskId(0)),
             chosen: Cell::new(0),
-            choices: RefCell::default(),
             next_object: Cell::new(1),
-            object_names: RefCell::new(named.then(Vec::new)),
-            cost,
+            tasks: RefCell::new(Known(Vec::new())),
+            objects: RefCell::new(Known(Vec::new())),
+            object_names: RefCell::default(),
+            manner,
+            tracker: RefCell::new(Tracker::new(manner.statistics)),
+            locks: RefCell::default(),
         }
     }
 
     /// Back to the state before any run, keeping capacities.
     pub(super) fn reset(&self) {
-        self.entries.borrow_mut().clear();
-        self.ready.borrow_mut().clear();
+        let hot = &mut *self.hot.borrow_mut();
+        hot.entries.clear();
+        hot.ready.clear();
+        hot.woken.clear();
+        hot.spawned.clear();
+        hot.choices.clear();
+        hot.timers.clear();
+        hot.timers_set = 0;
+        (hot.step, hot.last, hot.last_work) = (0, None, 0);
+        (hot.next_look, hot.calm_until) = (0, 0);
         self.clock.set(0);
-        self.timers.borrow_mut().clear();
-        self.timers_set.set(0);
-        self.woken.borrow_mut().clear();
-        self.spawned.borrow_mut().clear();
-        self.choices.borrow_mut().clear();
+        self.running.set(TaskId(0));
         self.next_object.set(1);
-        if let Some(names) = self.object_names.borrow_mut().as_mut() {
-            names.clear();
+        if self.manner.words {
+            self.object_names.borrow_mut().clear();
+        }
+        if self.manner.track {
+            self.tracker.borrow_mut().reset();
         }
     }
 
-    pub(super) fn spawn(&self, name: &str, body: Body) -> TaskId {
-        let mut entries = self.entries.borrow_mut();
-        let id = TaskId(u32::try_from(entries.len()).expect("fewer than 2^32 tasks"));
-        let at = std::panic::Location::caller();
+    fn number(&self) -> ObjectId {
+        let id = self.next_object.get();
+        self.next_object.set(id + 1);
+        ObjectId(id)
+    }
+
+    fn note_object(&self, label: &'static str, name: &str) {
+        if self.manner.words {
+            self.object_names.borrow_mut().push(name.to_owned());
+        }
+        if self.manner.track {
+            self.tracker.borrow_mut().made(self.running.get(), label, name);
+        }
+    }
+
+    pub(super) fn spawn(&self, parent: Option<TaskId>, name: &str, body: Body) -> TaskId {
+        let hot = &mut *self.hot.borrow_mut();
+        let id = TaskId(u32::try_from(hot.entries.len()).expect("fewer than 2^32 tasks"));
+        let at = Location::caller();
         let op = Op { kind: OpKind::Start, object: ObjectId::NONE, arg: 0, at };
-        entries.push(Entry { name: name.into(), op, state: State::Running, token: false, timer: None, wait: None });
-        self.spawned.borrow_mut().push((id, body));
+        self.tasks.borrow_mut().at(id.index(), "", name, |_| ());
+        hot.entries.push(Entry { op, state: State::Running, token: false, idle: false, timer: None, wait: None });
+        hot.spawned.push((id, body));
+        hot.calm_until = 0;
+        if self.manner.track {
+            self.tracker.borrow_mut().spawned(parent);
+        }
         id
     }
 
-    fn wake(&self, task: TaskId) {
-        let mut entries = self.entries.borrow_mut();
-        let entry = &mut entries[task.index()];
-        if entry.state == State::Blocked {
-            entry.state = State::Granted;
-            if let Some((due, order)) = entry.timer.take() {
-                self.timers.borrow_mut().remove(&(due, order, task));
-            }
-            self.woken.borrow_mut().push(task);
-        } else {
-            entry.token = true;
-        }
+    /// The name of a task of this run; empty when there is no such task.
+    pub(super) fn task_name(&self, hot: &Hot, task: TaskId) -> Arc<str> {
+        if task.index() < hot.entries.len() { self.name_of_new(task) } else { "".into() }
     }
 
-    /// Puts `task` to sleep until woken or until `wait` is over; the caller then switches away.
-    fn lie_down(&self, task: TaskId, info: WaitInfo) {
-        let timeout = info.wait.timeout;
-        let mut entries = self.entries.borrow_mut();
-        let entry = &mut entries[task.index()];
-        entry.state = State::Blocked;
-        entry.wait = Some(info);
-        if let Some(timeout) = timeout {
-            let (due, order) = (self.clock.get().saturating_add(timeout.0), self.timers_set.get());
-            self.timers_set.set(order + 1);
-            self.timers.borrow_mut().insert((due, order, task));
-            entry.timer = Some((due, order));
-        }
+    /// The name of a task that was spawned in this run.
+    pub(super) fn name_of_new(&self, task: TaskId) -> Arc<str> {
+        Arc::clone(&self.tasks.borrow().0[task.index()].1)
     }
 
     /// Fires every timer that is due; when nothing else can happen, the clock first moves to the next one.
-    pub(super) fn fire_timers(&self, may_advance: bool) {
-        let mut timers = self.timers.borrow_mut();
-        let Some(&(first, _, _)) = timers.first() else { return };
+    pub(super) fn fire_timers(&self, hot: &mut Hot, may_advance: bool) {
+        let Some(&(first, _, _)) = hot.timers.first() else { return };
         if first > self.clock.get() {
             if !may_advance {
                 return;
             }
             self.clock.set(first);
         }
-        while let Some(&(due, order, task)) = timers.first()
+        while let Some(&(due, _, task)) = hot.timers.first()
             && due <= self.clock.get()
         {
-            timers.remove(&(due, order, task));
-            let entry = &mut self.entries.borrow_mut()[task.index()];
-            assert!(entry.state == State::Blocked && entry.timer == Some((due, order)), "a timer outlived its wait");
-            entry.timer = None;
-            entry.state = State::TimedOut;
-            self.woken.borrow_mut().push(task);
+            hot.fire(task);
+        }
+    }
+
+    /// To be called when the driver has done all that there was to be done before the next step: from now on tasks
+    /// need not come back for it until something comes up. A run that is watched comes back at every step, and so does
+    /// one whose clock may reach a timer by itself.
+    #[inline]
+    pub(super) fn calm_down(&self, hot: &mut Hot) {
+        let settled = hot.spawned.is_empty() && hot.woken.is_empty();
+        let watched = self.manner.words || self.manner.track;
+        let ticking = self.manner.cost.is_some() && !hot.timers.is_empty();
+        hot.calm_until = if settled && !watched && !ticking { hot.next_look } else { 0 };
+    }
+
+    /// One step: lets `strategy` pick, and records what it picked.
+    #[inline(always)]
+    pub(super) fn pick(&self, hot: &mut Hot, strategy: &mut dyn Strategy) -> (TaskId, OpKind) {
+        let view = View { hot, core: self, last: hot.last, step: hot.step };
+        let task = strategy.pick(&view);
+        assert!(hot.ready.remove(task), "a strategy picked a task that is not ready");
+        hot.choices.push(Choice::Run(task));
+        let kind = hot.entries[task.index()].op.kind;
+        match kind {
+            OpKind::Yield | OpKind::Sleep | OpKind::Timer => {}
+            OpKind::Choose => {
+                hot.last_work = hot.step;
+                self.take_way(hot, task, strategy);
+            }
+            _ => hot.last_work = hot.step,
+        }
+        hot.step += 1;
+        hot.last = Some(task);
+        (task, kind)
+    }
+
+    #[inline(never)]
+    fn take_way(&self, hot: &mut Hot, task: TaskId, strategy: &mut dyn Strategy) {
+        let options = hot.entries[task.index()].op.arg;
+        let way = strategy.choose(task, options as u32);
+        assert!(u64::from(way) < options, "a strategy took a way that there is not");
+        self.chosen.set(way);
+        hot.choices.push(Choice::Take(way));
+    }
+}
+
+impl Hot {
+    /// The run is over: whoever still announces something is not asked to go on.
+    pub(super) const fn end(&mut self) {
+        self.calm_until = 0;
+    }
+
+    /// Ends the wait of `task` because its time is up.
+    #[inline(never)]
+    pub(super) fn fire(&mut self, task: TaskId) {
+        let entry = &mut self.entries[task.index()];
+        assert!(entry.state == State::Blocked, "a timer outlived its wait");
+        let (due, order) = entry.timer.take().expect("a timer that fires was set");
+        self.timers.remove(&(due, order, task));
+        entry.state = State::TimedOut;
+        self.woken.push(task);
+        self.calm_until = 0;
+    }
+
+    #[inline(never)]
+    fn forget_timer(&mut self, due: u64, order: u64, task: TaskId) {
+        self.timers.remove(&(due, order, task));
+        self.ready.remove(task);
+    }
+
+    #[inline]
+    fn wake(&mut self, task: TaskId) {
+        let entry = &mut self.entries[task.index()];
+        if entry.state == State::Blocked {
+            entry.state = State::Granted;
+            if let Some((due, order)) = entry.timer.take() {
+                self.forget_timer(due, order, task);
+            }
+            self.woken.push(task);
+            self.calm_until = 0;
+        } else {
+            entry.token = true;
         }
     }
 }
 
-/// A task's own end of the explorer.
-pub(in crate::sched) struct Seat {
-    core: CoreRef,
-    id: TaskId,
-    switch: Switch,
-}
-
-impl Seat {
-    pub(super) const fn new(core: CoreRef, id: TaskId, switch: Switch) -> Self {
-        Self { core, id, switch }
-    }
-
-    /// Suspends the task at `op` until the strategy picks it.
-    #[inline]
-    pub(in crate::sched) fn announce(&self, op: Op) {
-        let core = self.core.get();
-        {
-            let entry = &mut core.entries.borrow_mut()[self.id.index()];
-            entry.op = op;
-            entry.state = State::Ready;
+impl Core {
+    /// Suspends nothing: makes `op` what `task` will do when it is picked. If nothing is to be done before the next step,
+    /// takes it with the `strategy` and gives whom it picked.
+    #[inline(always)]
+    pub(super) fn announce(&self, task: TaskId, op: Op, strategy: Option<&mut dyn Strategy>) -> Option<TaskId> {
+        let hot = &mut *self.hot.borrow_mut();
+        let entry = &mut hot.entries[task.index()];
+        entry.op = op;
+        entry.state = State::Ready;
+        hot.ready.insert(task);
+        if hot.step >= hot.calm_until {
+            return None;
         }
-        core.ready.borrow_mut().insert(self.id);
-        self.switch.suspend();
-        if let Some(cost) = &core.cost {
-            core.clock.set(core.clock.get() + cost.of(op.kind).0);
+        let (next, kind) = self.pick(hot, strategy?);
+        if kind == OpKind::Timer {
+            hot.fire(next);
+            return None;
         }
+        Some(next)
     }
 
     #[inline]
-    pub(in crate::sched) fn wake_all(&self, wakes: &Wakes) {
+    pub(super) fn wake_all(&self, wakes: &Wakes) {
+        let hot = &mut *self.hot.borrow_mut();
         for &task in wakes {
-            self.core.get().wake(task);
+            hot.wake(task);
         }
     }
 
-    pub(in crate::sched) fn block(
+    /// Uses up a grant that came before its wait.
+    pub(super) fn take_token(&self, task: TaskId) -> bool {
+        std::mem::take(&mut self.hot.borrow_mut().entries[task.index()].token)
+    }
+
+    /// Puts `task` to sleep on an object until woken or until `timeout` is over; the caller then switches away, and `info`
+    /// stays where it is until then.
+    pub(super) fn begin_wait(
         &self,
-        current: &Task,
-        object: Arc<dyn Waitable>,
-        kind: OpKind,
-        site: Site,
-        wait: Wait,
-    ) -> bool {
-        let core = self.core.get();
-        if std::mem::take(&mut core.entries.borrow_mut()[self.id.index()].token) {
-            return true;
+        task: TaskId,
+        object: ObjectId,
+        info: &WaitInfo,
+        idle: bool,
+        timeout: Option<Nanos>,
+    ) {
+        let hot = &mut *self.hot.borrow_mut();
+        let entry = &mut hot.entries[task.index()];
+        (entry.state, entry.idle, entry.wait) = (State::Blocked, idle, Some(Address::of(info)));
+        if let Some(timeout) = timeout {
+            self.set_timer(hot, task, timeout, object, info.site.at);
         }
-        core.lie_down(self.id, WaitInfo { object: Some(object), kind, site, wait, task: Some(Address::of(current)) });
-        self.stand_up()
     }
 
-    pub(in crate::sched) fn sleep(&self, duration: Nanos, site: Site) {
-        let wait = Wait::at_most(duration);
-        let info = WaitInfo { object: None, kind: OpKind::Sleep, site, wait, task: None };
-        self.core.get().lie_down(self.id, info);
-        self.stand_up();
+    /// Puts `task` to sleep for so long; the caller then switches away.
+    pub(super) fn begin_sleep(&self, task: TaskId, duration: Nanos, at: &'static Location<'static>) {
+        let hot = &mut *self.hot.borrow_mut();
+        let entry = &mut hot.entries[task.index()];
+        (entry.state, entry.idle, entry.wait) = (State::Blocked, false, None);
+        self.set_timer(hot, task, duration, ObjectId::NONE, at);
     }
 
-    /// Switches away from a task that has lain down; `true` when it was granted something.
-    fn stand_up(&self) -> bool {
-        self.switch.suspend();
-        let entry = &mut self.core.get().entries.borrow_mut()[self.id.index()];
+    fn set_timer(&self, hot: &mut Hot, task: TaskId, after: Nanos, object: ObjectId, at: &'static Location<'static>) {
+        let (due, order) = (self.clock.get().saturating_add(after.0), hot.timers_set);
+        hot.timers_set += 1;
+        hot.timers.insert((due, order, task));
+        hot.calm_until = 0;
+        let entry = &mut hot.entries[task.index()];
+        entry.timer = Some((due, order));
+        if self.manner.timers_any {
+            entry.op = Op { kind: OpKind::Timer, object, arg: after.0, at };
+            hot.ready.insert(task);
+        }
+    }
+
+    /// Ends a wait; `true` when it was granted something.
+    pub(super) fn end_wait(&self, task: TaskId) -> bool {
+        let entry = &mut self.hot.borrow_mut().entries[task.index()];
         let granted = entry.state == State::Granted;
-        entry.state = State::Running;
-        entry.wait = None;
+        (entry.state, entry.wait) = (State::Running, None);
         granted
     }
 
-    pub(in crate::sched) fn forget_wake(&self) {
-        self.core.get().entries.borrow_mut()[self.id.index()].token = false;
+    /// Steps taken so far.
+    pub(super) fn step(&self) -> u64 {
+        self.hot.borrow().step
     }
 
-    pub(in crate::sched) fn choose(&self, what: &'static str, options: u32) -> u32 {
-        debug_assert!(!what.is_empty());
-        let at = std::panic::Location::caller();
-        self.announce(Op { kind: OpKind::Choose, object: ObjectId::NONE, arg: u64::from(options), at });
-        self.core.get().chosen.get()
-    }
-
-    pub(in crate::sched) fn spawn(&self, name: &str, body: Body) -> TaskId {
-        self.core.get().spawn(name, body)
-    }
-
-    pub(in crate::sched) fn now(&self) -> Nanos {
-        Nanos(self.core.get().clock.get())
+    pub(super) fn now(&self) -> Nanos {
+        Nanos(self.clock.get())
     }
 
     #[inline]
-    pub(in crate::sched) fn charge(&self, cost: Nanos) {
-        let core = self.core.get();
-        if core.cost.is_some() {
-            core.clock.set(core.clock.get() + cost.0);
+    pub(super) fn charge(&self, cost: Nanos) {
+        if self.manner.cost.is_some() {
+            self.clock.set(self.clock.get() + cost.0);
         }
     }
 }

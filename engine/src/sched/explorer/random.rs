@@ -26,6 +26,7 @@ impl Strategy for Random {
         self.rng = self.seed.nth(run).rng();
     }
 
+    #[inline]
     fn pick(&mut self, view: &View<'_>) -> TaskId {
         match view.ready().len() {
             1 => view.ready().nth(0),

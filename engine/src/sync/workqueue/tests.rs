@@ -61,7 +61,7 @@ impl Model {
     fn new(flags: WqFlags) -> Self {
         Self {
             state: WqState::new(flags),
-            works: (0..WORKS).map(|_| Work::new(|_| ())).collect(),
+            works: (0..WORKS).map(|_| Work::new("work", |_| ())).collect(),
             pending: VecDeque::new(),
             queued: 0,
             workers: Vec::new(),

@@ -1,7 +1,8 @@
 //! Fault plans as the engine's hooks: `dmlab-faults` decides, the engine asks.
 //!
 //! Invariants: each pool and each fault draws from a sub-seed of its own, so that adding a fault changes no other; the
-//! last fault named wins where several match a pool, and the first that fails wins where several match an I/O.
+//! last fault named wins where several match a pool, and the first that fails wins where several match an I/O; an open
+//! plan (`When::Any`) is a choice of the schedule on the explorer and drawn from the seed on threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ struct SlabPlan {
 struct FailingSlab {
     fault: SlabFault,
     seed: Seed,
+    /// Failures so far, of those that were open to choice.
+    chosen: AtomicU64,
 }
 
 impl Allocator for FailingSlab {
@@ -30,13 +33,22 @@ impl Allocator for FailingSlab {
     fn is_permanent(&self) -> bool {
         self.fault.is_permanent()
     }
+
+    fn open(&self) -> Option<u64> {
+        let at_most = u64::from(self.fault.when.open()?);
+        Some(at_most.saturating_sub(self.chosen.load(Ordering::Relaxed)))
+    }
+
+    fn use_up(&self) {
+        self.chosen.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl SlabFaults for SlabPlan {
     fn allocator_of(&self, pool: &str) -> Option<Arc<dyn Allocator>> {
         let (_, fault) = self.faults.iter().rev().find(|(pattern, _)| matches(pattern, pool))?;
         let seed = self.seed.derive(pool);
-        Some(Arc::new(FailingSlab { fault: fault.clone(), seed }))
+        Some(Arc::new(FailingSlab { fault: fault.clone(), seed, chosen: AtomicU64::new(0) }))
     }
 }
 
@@ -56,12 +68,20 @@ struct LeafFault {
     status: BlkStatus,
     seed: Seed,
     events: AtomicU64,
+    /// Failures so far, of those that were open to choice.
+    chosen: AtomicU64,
 }
 
 struct LeafFaults(Vec<LeafFault>);
 
 impl IoFaultHook for LeafFaults {
-    fn fate(&self, device: &str, op: BioOp, sector: Sectors, sectors: Sectors) -> Option<BlkStatus> {
+    fn fate(
+        &self,
+        device: &str,
+        op: BioOp,
+        (sector, sectors): (Sectors, Sectors),
+        mut choose: Option<&mut dyn FnMut() -> bool>,
+    ) -> Option<BlkStatus> {
         let op = match op {
             BioOp::Read => FaultOp::Read,
             BioOp::Write => FaultOp::Write,
@@ -71,7 +91,17 @@ impl IoFaultHook for LeafFaults {
         for leaf in self.0.iter().filter(|leaf| leaf.device == device && leaf.fault.matches(op, sector, sectors)) {
             // Every matching fault counts the event, whether or not an earlier one has already failed it.
             let event = leaf.events.fetch_add(1, Ordering::Relaxed);
-            if leaf.fault.fails(leaf.seed, event) {
+            let fails = match (leaf.fault.when.open(), &mut choose) {
+                (Some(at_most), Some(choose)) => {
+                    let left = || leaf.chosen.load(Ordering::Relaxed) < u64::from(at_most);
+                    // Another bio may use up the last failure while this one is being decided.
+                    let fails = left() && choose() && left();
+                    leaf.chosen.fetch_add(u64::from(fails), Ordering::Relaxed);
+                    fails
+                }
+                _ => leaf.fault.fails(leaf.seed, event),
+            };
+            if fails {
                 fate = fate.or(Some(leaf.status));
             }
         }
@@ -103,6 +133,7 @@ pub(super) fn io_faults(faults: &[Fault], seed: Seed) -> Option<Arc<dyn IoFaultH
                 status: status_of(*errno),
                 seed: seed.derive("io").nth(index as u64),
                 events: AtomicU64::new(0),
+                chosen: AtomicU64::new(0),
             }),
             Fault::Slab { .. } => None,
         })

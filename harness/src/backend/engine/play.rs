@@ -47,6 +47,7 @@ pub struct Performance {
 }
 
 /// A pool's name and what it has been through.
+#[derive(Clone)]
 pub struct PoolUse {
     /// Name, e.g. `t.bs`.
     pub name: String,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dmlab_engine::sched::explorer::{
-    Choices, CostTable, Divergence, Explorer, Fair, Limits, Portfolio, Replay, Strategy,
+    Choice, Choices, CostTable, Divergence, Explorer, Fair, Limits, Observed, Portfolio, Replay, Strategy,
 };
 use dmlab_engine::sched::{Outcome, RunResult, threads};
 
@@ -54,6 +54,8 @@ pub struct Found {
     pub performance: Performance,
     /// Its steps.
     pub trace: Vec<TraceStep>,
+    /// How often it went away from a task that could have gone on.
+    pub preemptions: u64,
     /// Where it left the recorded way, if it did.
     pub divergence: Option<Divergence>,
 }
@@ -71,7 +73,8 @@ impl<'a> ExplorerStage<'a> {
     pub fn new(plan: &'a Plan, interrupt: &Arc<AtomicBool>) -> Self {
         let limits = Limits { steps_max: plan.scenario.steps_max, interrupt: Arc::clone(interrupt) };
         let strategy = Portfolio::new(plan.seed.derive("strategy"));
-        Self { plan, explorer: Explorer::new(limits.clone()), strategy, limits }
+        let explorer = Explorer::new(limits.clone()).timers_any(plan.explore.timers_any);
+        Self { plan, explorer, strategy, limits }
     }
 
     /// Performs the plan under one more schedule.
@@ -82,9 +85,22 @@ impl<'a> ExplorerStage<'a> {
         (result, play.result())
     }
 
+    /// Performs the plan once under any other strategy.
+    pub fn perform_with(&mut self, strategy: &mut dyn Strategy) -> (RunResult, Performance) {
+        let play = play(self.plan, false);
+        let there = Arc::clone(&play);
+        let result = self.explorer.run(strategy, move |current| there.perform(current));
+        (result, play.result())
+    }
+
     /// Performs the last schedule again, in words; `None` when its choices were not all there to be taken again.
     pub fn again(&mut self) -> Option<Found> {
-        let mut choices = Choices::new(self.explorer.choices());
+        self.take(self.explorer.choices())
+    }
+
+    /// Takes recorded choices again, in words; `None` when they were not all there to be taken.
+    pub fn take(&mut self, choices: Vec<Choice>) -> Option<Found> {
+        let mut choices = Choices::new(choices);
         let found = self.retrace(&mut choices);
         (!choices.diverged).then_some(found)
     }
@@ -97,12 +113,15 @@ impl<'a> ExplorerStage<'a> {
         found
     }
 
-    fn retrace(&mut self, strategy: &mut dyn Strategy) -> Found {
-        let mut tracing = Explorer::tracing(self.limits.clone());
+    /// Performs the plan once under any strategy, in words.
+    pub fn retrace(&mut self, strategy: &mut dyn Strategy) -> Found {
+        let mut tracing = Explorer::tracing(self.limits.clone()).timers_any(self.plan.explore.timers_any);
         let play = play(self.plan, false);
         let there = Arc::clone(&play);
-        let result = tracing.run(strategy, move |current| there.perform(current));
-        Found { result, performance: play.result(), trace: tracing.trace().to_vec(), divergence: None }
+        let mut observed = Observed::new(strategy);
+        let result = tracing.run(&mut observed, move |current| there.perform(current));
+        let preemptions = observed.preemptions();
+        Found { result, performance: play.result(), trace: tracing.trace().to_vec(), preemptions, divergence: None }
     }
 }
 

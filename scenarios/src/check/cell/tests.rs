@@ -12,9 +12,9 @@ fn with(lines: &str) -> Result<Scenario, String> {
 #[test]
 fn the_search_and_the_module_have_defaults() {
     let found = with("").unwrap();
-    assert_eq!((found.schedules, found.steps_max, found.params.len()), (1000, 20_000, 0));
+    assert_eq!((found.explore.schedules, found.steps_max, found.params.len()), (1000, 20_000, 0));
     let found = with("explore: { schedules: 2000 }\nparams: { reserved_bio_based_ios: 1 }").unwrap();
-    assert_eq!((found.schedules, found.steps_max), (2000, 20_000));
+    assert_eq!((found.explore.schedules, found.steps_max), (2000, 20_000));
     assert_eq!(found.params["reserved_bio_based_ios"], 1);
 }
 
@@ -45,7 +45,7 @@ fn values_of_the_matrix_stand_in_every_part() {
     let document = Document::parse("x", text).unwrap();
     document.check().unwrap();
     let found = document.scenario(&document.cells()[1]).unwrap();
-    assert_eq!(found.schedules, 20);
+    assert_eq!(found.explore.schedules, 20);
     assert_eq!(found.params["reserved_bio_based_ios"], 2);
     assert_eq!(found.expect[0].peak[0].1.value, 2);
     let Action::Stamp(extent) = &found.steps[2].action else { panic!() };

@@ -3,7 +3,7 @@
 
 use super::super::testing::{assert_refused, expect};
 use super::*;
-use crate::Runtime;
+use crate::{Runtime, Strength};
 
 #[test]
 fn everything_that_can_be_expected_is_read() {
@@ -17,6 +17,8 @@ fn everything_that_can_be_expected_is_read() {
             line: 7,
             on: Some(Runtime::Explorer),
             verdict: Some(Verdict::Deadlock),
+            strength: None,
+            lock_order: None,
             cycle: vec!["t.bs".to_owned(), "worker".to_owned()],
             message: Some("no progress".to_owned()),
             entry_order: vec!["t 0+16".to_owned(), "d 0+8".to_owned()],
@@ -77,6 +79,48 @@ fn expectations_that_say_nothing_or_something_unknown_are_refused() {
             ("  - pass\n", "x:7:5: \"pass\" is not an expectation"),
         ],
     );
+}
+
+#[test]
+fn a_strength_is_proved_or_proved_up_to_a_number_of_preemptions() {
+    let strength = |text: &str| expect(&format!("  - {{ strength: {text} }}\n")).map(|found| found[0].strength);
+    assert_eq!(strength("proved"), Ok(Some(Strength::Proved)));
+    for (text, bound) in [("0 preemptions", 0), ("1 preemption", 1), ("2 preemptions", 2)] {
+        let written = format!("proved up to {text}");
+        assert_eq!(strength(&format!("\"{written}\"")), Ok(Some(Strength::ProvedUpTo(bound))));
+        assert_eq!(Strength::ProvedUpTo(bound).to_string(), written, "as it is written");
+    }
+    assert_eq!(Strength::ProvedUpTo(3).stronger(Strength::ProvedUpTo(2)), Strength::ProvedUpTo(3));
+    assert_eq!(Strength::ProvedUpTo(3).stronger(Strength::Proved), Strength::Proved);
+    let beside = expect("  - { verdict: pass, on: explorer, strength: proved }\n").unwrap();
+    assert_eq!(beside.len(), 1);
+    assert_eq!((beside[0].verdict, beside[0].strength), (Some(Verdict::Pass), Some(Strength::Proved)));
+    assert_eq!(expect("  - { strength: proved }\n").unwrap()[1].verdict, Some(Verdict::Pass), "a pass is implied");
+}
+
+#[test]
+fn what_cannot_be_proved_is_refused_at_its_place() {
+    assert_refused(
+        expect,
+        &[
+            (
+                "  - { strength: prooved }\n",
+                "x:7:17: \"prooved\" is not a strength (did you mean `proved`? allowed here: proved, \"proved up to",
+            ),
+            ("  - { strength: proved up to two preemptions }\n", "x:7:17: \"proved up to two preemptions\" is not a"),
+            ("  - { strength: proved up to 1001 preemptions }\n", "x:7:17: 1001 preemptions are more than the 1000"),
+            (
+                "  - { verdict: deadlock, strength: proved }\n",
+                "x:7:36: only a pass can be proved; a failure is shown by the schedule that fails (say `verdict: pass`",
+            ),
+            ("  - { on: threads, strength: proved }\n", "x:7:30: a run on threads proves nothing"),
+            (
+                "  - { verdict: hang }\n  - { when: { split: loop }, strength: proved }\n",
+                "x:8:40: the same runs are expected to fail in line 7; say with `when` which are proved",
+            ),
+        ],
+    );
+    assert!(expect("  - { on: threads, verdict: hang }\n  - { strength: proved }\n").is_ok());
 }
 
 #[test]

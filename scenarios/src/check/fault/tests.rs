@@ -24,11 +24,31 @@ fn events_fail_always_or_by_rate_or_by_number() {
 }
 
 #[test]
+fn a_search_may_choose_which_events_fail_one_unless_more_are_allowed() {
+    assert_eq!(slab("any"), Ok(When::Any { at_most: 1 }));
+    assert_eq!(slab("any, at_most: 2"), Ok(When::Any { at_most: 2 }));
+    let Ok(Action::Fault(Fault::Io { fault, .. })) = step("fault: { io: { on: d, op: read, at_most: 3, fail: any } }")
+    else {
+        panic!()
+    };
+    assert_eq!(fault.when, When::Any { at_most: 3 });
+}
+
+#[test]
 fn plans_that_make_no_sense_are_refused() {
     assert_refused(
         slab,
         &[
-            ("sometimes", "x:5:40: \"sometimes\" is not `always` (or a map: { rate: 12.5% }"),
+            ("sometimes", "x:5:40: \"sometimes\" is not `always` or `any` (or a map: { rate: 12.5% }"),
+            ("alway", "x:5:40: \"alway\" is not `always` or `any` (did you mean `always`? or a map"),
+            (
+                "always, at_most: 2",
+                "x:5:57: `at_most` bounds what a search may choose, and this `fail` leaves no choice (",
+            ),
+            ("{ every: 2 }, at_most: 2", "x:5:63: `at_most` bounds what a search may choose"),
+            ("any, at_most: 0", "x:5:54: \"0\" is not a whole number from 1 to 1000"),
+            ("any, at_most: 1001", "x:5:54: \"1001\" is not a whole number from 1 to 1000"),
+            ("any, atmost: 2", "x:5:45: \"atmost\" is not a key of a `slab` fault (did you mean `at_most`?"),
             ("{ rate: 100.1% }", "x:5:48: \"100.1%\" is not a rate from 0% to 100%"),
             ("{ rate: 0.5 }", "x:5:48: \"0.5\" is not a rate"),
             ("{ rate: -1% }", "x:5:48: \"-1%\" is not a rate"),
