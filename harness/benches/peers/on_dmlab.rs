@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dmlab_engine::sched::explorer::search::{Performed, SearchEnd, SearchOptions, search};
-use dmlab_engine::sched::explorer::{Explorer, Limits, Pct, Portfolio, Random, Strategy};
+use dmlab_engine::sched::explorer::{Explorer, Horizon, Limits, Pct, Portfolio, Random, Strategy};
 use dmlab_engine::sched::{Outcome, Task};
 use dmlab_engine::sync::{RwSem, Semaphore};
 use dmlab_units::Seed;
@@ -23,6 +23,8 @@ use super::{Bounds, Exhausted, Tally};
 
 /// Schedules between two looks at the clock.
 const SCHEDULES_PER_LOOK: u64 = 64;
+/// Runs after which a campaign lets its strategies learn how long runs are.
+const LEARNS_AFTER: [u64; 3] = [16, 48, 112];
 /// More than any run of these models takes.
 const STEPS_MAX: u64 = 100_000;
 
@@ -143,6 +145,11 @@ fn run<const STAGGERED: bool>(model: Throttle, strategy: &mut dyn Strategy, boun
     let started = Instant::now();
     let (mut schedules, mut deadlock) = (0, false);
     while schedules < bounds.schedules_max && !deadlock {
+        if LEARNS_AFTER.contains(&schedules) {
+            let mut horizon = Horizon::default();
+            strategy.gather(&mut horizon);
+            strategy.learn(&horizon);
+        }
         schedules += 1;
         match explorer.run(strategy, move |current| throttle::<Dmlab<STAGGERED>>(current, model)).outcome {
             Outcome::Finished => {}
