@@ -1,0 +1,27 @@
+//! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
+//!
+//! Reading order: [`Scenario`], then its parts: `device`, `step` with `io`, `load` and `fault`, `expect`, `explore`.
+//!
+//! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
+//! tokens are still the scenario's own names (`$name`), each backend puts its own `major:minor` there; sizes are in
+//! range; nothing here is optional that the interpreter would have to guess.
+//! Not here: how it was written (see `check`), what a variant axis may be (the engine's catalogue; the harness checks
+//! it), and what the run's verdict is (the harness).
+
+mod device;
+mod expect;
+mod explore;
+mod fault;
+mod io;
+mod load;
+mod scenario;
+mod step;
+
+pub use device::{Device, DeviceKind};
+pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
+pub use explore::{Explore, Strategy, Strength, Timers};
+pub use fault::Fault;
+pub use io::{Extent, IoOp, Submit};
+pub use load::{Load, Rw};
+pub use scenario::{Runtime, Scenario};
+pub use step::{Action, Errno, Outcome, Step};
