@@ -3,7 +3,7 @@
 //! Reading order: [`errno`], [`target`] (what a target type is), [`table`] (dmsetup's syntax, the kernel's refusals),
 //! [`mapped_device`] (`struct mapped_device`: submit, defer, suspend, resume), [`split`] (`dm_split_and_process_bio`,
 //! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`accounting`]
-//! (I/O in flight), [`control`] (dm-ioctl).
+//! (I/O in flight), [`control`] (dm-ioctl). Constructors read their words with [`args`].
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
@@ -11,6 +11,7 @@
 //! deferred removal, messages, events.
 
 pub mod accounting;
+pub mod args;
 pub mod control;
 pub mod errno;
 pub mod io;

@@ -1,10 +1,14 @@
-//! [`WaitQueue`]: the kernel's `wait_queue_head_t` and `wait_event`: sleep until a condition on other data holds.
+//! [`WaitQueue`]: the kernel's `wait_queue_head_t`, `wait_event` and `wait_event_timeout`: sleep until a condition on
+//! other data holds, or for so long.
 //!
 //! Invariants: a wake-up between `prepare_to_wait` and `schedule` is not lost; a task stands in the queue at most
-//! once. Not known here: who will make the condition true, so a task stuck on a wait queue is a hang, not a cycle.
+//! once; whose time is up goes on standing in it until it leaves or sleeps again.
+//! Not known here: who will make the condition true, so a task stuck on a wait queue is a hang, not a cycle.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use dmlab_units::Nanos;
 
 use crate::sched::object::Wait;
 use crate::sched::{Digest, Holder, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
@@ -16,6 +20,8 @@ pub enum WaitQueueOp {
     Prepare,
     /// Sleep until woken, or go on at once when woken since.
     Schedule,
+    /// The same, for so long at most.
+    ScheduleTimeout(Nanos),
     /// Leave the queue.
     Finish,
     /// Wake the first.
@@ -55,6 +61,7 @@ impl StateMachine for WaitQueueState {
         let kind = match op {
             WaitQueueOp::Prepare => OpKind::PrepareToWait,
             WaitQueueOp::Schedule => OpKind::Schedule,
+            WaitQueueOp::ScheduleTimeout(time) => return (OpKind::Schedule, time.0),
             WaitQueueOp::Finish => OpKind::FinishWait,
             WaitQueueOp::WakeUp => OpKind::WakeUp,
             WaitQueueOp::WakeUpAll => OpKind::WakeUpAll,
@@ -63,7 +70,7 @@ impl StateMachine for WaitQueueState {
     }
 
     fn may_sleep(op: &WaitQueueOp) -> bool {
-        *op == WaitQueueOp::Schedule
+        matches!(op, WaitQueueOp::Schedule | WaitQueueOp::ScheduleTimeout(_))
     }
 
     fn apply(&mut self, by: Site, op: WaitQueueOp, wakes: &mut Wakes) -> Step<()> {
@@ -73,12 +80,15 @@ impl StateMachine for WaitQueueState {
                 Some(place) => self.waiters[place].woken = false,
                 None => self.waiters.push_back(Waiter { site: by, woken: false, asleep: false }),
             },
-            WaitQueueOp::Schedule => {
+            WaitQueueOp::Schedule | WaitQueueOp::ScheduleTimeout(_) => {
                 let waiter = &mut self.waiters[mine.expect("a task prepares before it sleeps")];
                 if !waiter.woken {
                     waiter.asleep = true;
                     waiter.site = by;
-                    return Step::Wait(Wait::FOREVER);
+                    return Step::Wait(match op {
+                        WaitQueueOp::ScheduleTimeout(time) => Wait::at_most(time),
+                        _ => Wait::FOREVER,
+                    });
                 }
             }
             WaitQueueOp::Finish => {
@@ -111,8 +121,10 @@ impl StateMachine for WaitQueueState {
 
     fn collect(&mut self, _who: TaskId) {}
 
-    fn time_out(&mut self, _who: TaskId) -> Option<()> {
-        unreachable!("nobody waits on a wait queue with a time limit")
+    fn time_out(&mut self, who: TaskId) -> Option<()> {
+        let waiter = self.waiters.iter_mut().find(|waiter| waiter.site.task == who)?;
+        // A wake-up that came first has ended the sleep already.
+        std::mem::take(&mut waiter.asleep).then_some(())
     }
 
     fn holders(&self, _waiter: TaskId) -> Vec<Holder> {
@@ -147,6 +159,26 @@ impl WaitQueue {
             self.object.perform(current, WaitQueueOp::Schedule);
         }
         self.object.perform(current, WaitQueueOp::Finish);
+    }
+
+    /// `wait_event_timeout`: as [`Self::wait_event`], but after `timeout` at the latest it goes on whether `condition` holds
+    /// or not; whether it did when it was last looked at.
+    #[track_caller]
+    pub fn wait_event_timeout(&self, current: &Task, timeout: Nanos, mut condition: impl FnMut() -> bool) -> bool {
+        let until = current.now() + timeout;
+        let holds = loop {
+            self.object.perform(current, WaitQueueOp::Prepare);
+            if condition() {
+                break true;
+            }
+            let left = until.saturating_sub(current.now());
+            if left == Nanos::ZERO {
+                break false;
+            }
+            self.object.perform(current, WaitQueueOp::ScheduleTimeout(left));
+        };
+        self.object.perform(current, WaitQueueOp::Finish);
+        holds
     }
 
     /// Wakes one task, the one that has waited longest, as the kernel does with exclusive waiters. Only for queues where
@@ -187,7 +219,8 @@ mod tests {
     fn op() -> impl Strategy<Value = WaitQueueOp> {
         prop_oneof![
             3 => Just(WaitQueueOp::Prepare),
-            3 => Just(WaitQueueOp::Schedule),
+            2 => Just(WaitQueueOp::Schedule),
+            2 => Just(WaitQueueOp::ScheduleTimeout(Nanos(5))),
             1 => Just(WaitQueueOp::Finish),
             2 => Just(WaitQueueOp::WakeUp),
             1 => Just(WaitQueueOp::WakeUpAll)
@@ -202,7 +235,7 @@ mod tests {
             for (task, op) in steps {
                 let place = queue.iter().position(|waiter| waiter.0 == task);
                 let stands = place.map(|place| queue[place].1);
-                if stands == Some(Stands::Asleep) || (stands.is_none() && op == WaitQueueOp::Schedule) {
+                if stands == Some(Stands::Asleep) || (stands.is_none() && WaitQueueState::may_sleep(&op)) {
                     continue;
                 }
                 let mut wakes = Wakes::new();
@@ -212,11 +245,13 @@ mod tests {
                 match (op, place) {
                     (WaitQueueOp::Prepare, None) => queue.push((task, Stands::Awake)),
                     (WaitQueueOp::Prepare, Some(place)) => queue[place].1 = Stands::Awake,
-                    (WaitQueueOp::Schedule, Some(place)) if stands == Some(Stands::Awake) => {
+                    (WaitQueueOp::Schedule | WaitQueueOp::ScheduleTimeout(_), Some(place))
+                        if stands == Some(Stands::Awake) =>
+                    {
                         queue[place].1 = Stands::Asleep;
                         sleeps = true;
                     }
-                    (WaitQueueOp::Schedule, _) => {}
+                    (WaitQueueOp::Schedule | WaitQueueOp::ScheduleTimeout(_), _) => {}
                     (WaitQueueOp::Finish, _) => queue.retain(|waiter| waiter.0 != task),
                     (WaitQueueOp::WakeUp, _) => to_wake = 1,
                     (WaitQueueOp::WakeUpAll, _) => to_wake = usize::MAX,
@@ -228,7 +263,9 @@ mod tests {
                     }
                     *stands = Stands::Woken;
                 }
-                prop_assert_eq!(step, if sleeps { Step::Wait(Wait::FOREVER) } else { Step::Granted(()) });
+                let timeout = matches!(op, WaitQueueOp::ScheduleTimeout(_)).then_some(Nanos(5));
+                let wait = Wait { timeout, idle: false };
+                prop_assert_eq!(step, if sleeps { Step::Wait(wait) } else { Step::Granted(()) });
                 prop_assert_eq!(wakes.to_vec(), woken);
                 prop_assert_eq!(state.waiters.len(), queue.len());
             }
@@ -259,5 +296,23 @@ mod tests {
         state.apply(site(2), WaitQueueOp::WakeUp, &mut wakes);
         state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
         assert_eq!(state.apply(site(1), WaitQueueOp::Schedule, &mut wakes), Step::Wait(Wait::FOREVER));
+    }
+
+    #[test]
+    fn a_time_limit_ends_a_sleep_once_and_yields_to_a_wake_up() {
+        let (mut state, mut wakes) = (WaitQueueState::default(), Wakes::new());
+        let sleep = WaitQueueOp::ScheduleTimeout(Nanos(5));
+        state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
+        assert_eq!(state.apply(site(1), sleep, &mut wakes), Step::Wait(Wait::at_most(Nanos(5))));
+        assert_eq!(state.time_out(TaskId(1)), Some(()));
+        assert_eq!(state.time_out(TaskId(1)), None);
+        // It stands in the queue still, so that a wake-up is not lost on it; but nobody is to be woken from no sleep.
+        state.apply(site(2), WaitQueueOp::WakeUpAll, &mut wakes);
+        assert!(wakes.is_empty());
+        assert_eq!(state.apply(site(1), sleep, &mut wakes), Step::Granted(()));
+        state.apply(site(1), WaitQueueOp::Prepare, &mut wakes);
+        state.apply(site(1), sleep, &mut wakes);
+        state.apply(site(2), WaitQueueOp::WakeUp, &mut wakes);
+        assert_eq!(state.time_out(TaskId(1)), None, "the wake-up came first");
     }
 }

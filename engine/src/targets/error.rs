@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use crate::block::{Bio, Device};
+use crate::dm::args::scan_u64;
 use crate::dm::target::CtrError;
 use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
 use crate::sched::Task;
@@ -22,7 +23,7 @@ struct ErrorTarget {
 fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
     let limits_of = match args.argv[..] {
         [dev, start] => {
-            let start = start.parse().map_err(|_| CtrError::invalid("Invalid device sector"))?;
+            let start = scan_u64(start).map(Sectors).ok_or_else(|| CtrError::invalid("Invalid device sector"))?;
             Some((args.device(dev, "Device lookup failed")?, start))
         }
         _ => None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use crate::block::{Bio, Device};
+use crate::dm::args::scan_u64;
 use crate::dm::target::CtrError;
 use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
 use crate::sched::Task;
@@ -25,7 +26,7 @@ struct Linear {
 /// `<dev> <start>`
 fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
     let [dev, start] = args.argv[..] else { return Err(CtrError::invalid("Invalid argument count")) };
-    let start = start.parse().map_err(|_| CtrError::invalid("Invalid device sector"))?;
+    let start = scan_u64(start).map(Sectors).ok_or_else(|| CtrError::invalid("Invalid device sector"))?;
     let dev = args.device(dev, "Device lookup failed")?;
     let maps_to = if args.planted == Planted::LinearNoOffset { Sectors::ZERO } else { start };
     Ok(Box::new(Linear { dev, start, maps_to }))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use crate::block::{Bio, BlkStatus, Device};
+use crate::dm::args::{kstrtouint, scan_u64};
 use crate::dm::target::CtrError;
 use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
 use crate::sched::Task;
@@ -34,8 +35,8 @@ fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ctr
     let [stripes, chunk, ref devices @ ..] = args.argv[..] else {
         return Err(CtrError::invalid("Not enough arguments"));
     };
-    let stripes = stripes.parse::<u32>().ok().filter(|&n| n > 0).ok_or(CtrError::invalid("Invalid stripe count"))?;
-    let chunk = chunk.parse::<u32>().ok().filter(|&n| n > 0).ok_or(CtrError::invalid("Invalid chunk_size"))?;
+    let stripes = kstrtouint(stripes).filter(|&n| n > 0).ok_or_else(|| CtrError::invalid("Invalid stripe count"))?;
+    let chunk = kstrtouint(chunk).filter(|&n| n > 0).ok_or_else(|| CtrError::invalid("Invalid chunk_size"))?;
     let (stripes, chunk) = (u64::from(stripes), u64::from(chunk));
     if !args.range.len.0.is_multiple_of(stripes) {
         return Err(CtrError::invalid("Target length not divisible by number of stripes"));
@@ -48,7 +49,7 @@ fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ctr
     }
     let stripe = |pair: &[&str]| {
         let message = "Couldn't parse stripe destination";
-        let physical_start = pair[1].parse().map_err(|_| CtrError::invalid(message))?;
+        let physical_start = scan_u64(pair[1]).map(Sectors).ok_or_else(|| CtrError::invalid(message))?;
         let errors = Count::new(current.runtime(), "stripe.errors");
         Ok(Stripe { dev: args.device(pair[0], message)?, physical_start, errors })
     };

@@ -13,6 +13,7 @@ use dmlab_engine::sync::{
     Allocator, Completion, Confided, Count, Gfp, Mempool, Mutex, RefCount, RwSem, Semaphore, SpinSection, Srcu,
     Variable, WaitQueue, Work, Workqueue, WqFlags,
 };
+use dmlab_units::Nanos;
 
 use super::{Body, Log};
 
@@ -37,6 +38,7 @@ pub(crate) enum Do {
     Complete(u8),
     CompleteAll(u8),
     WaitEvent(u8),
+    WaitEventTimeout(u8),
     WakeUp(u8),
     WakeUpAll(u8),
     RefGet(u8),
@@ -260,6 +262,10 @@ fn perform(world: &Arc<World>, works: &Vec<Work>, current: &Task, path: &str, li
                 world.queues[*n as usize]
                     .wait_event(current, || world.counts[*n as usize].with(current, |count| *count > 0));
             }
+            Do::WaitEventTimeout(n) => {
+                let condition = || world.counts[*n as usize].with(current, |count| *count > 0);
+                note(u64::from(world.queues[*n as usize].wait_event_timeout(current, Nanos(10), condition)));
+            }
             Do::WakeUp(n) => world.queues[*n as usize].wake_up(current),
             Do::WakeUpAll(n) => world.queues[*n as usize].wake_up_all(current),
             Do::RefGet(n) => world.refs[*n as usize].get(current),
@@ -360,6 +366,7 @@ impl Draw {
             (6, 2) => Do::Complete(n),
             (6, _) if waits => Do::CompleteAll(n),
             (6, _) => Do::Complete(n),
+            (7, 0) if waits => Do::WaitEventTimeout(n),
             (7, 0) => Do::WaitEvent(n),
             (7, 1) => Do::Count(n),
             (7, 2) => Do::WakeUp(n),

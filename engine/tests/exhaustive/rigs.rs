@@ -20,6 +20,7 @@ use dmlab_engine::sync::semaphore::{SemaphoreOp, SemaphoreState};
 use dmlab_engine::sync::srcu::{SrcuOp, SrcuState};
 use dmlab_engine::sync::wait_queue::{WaitQueueOp, WaitQueueState};
 use dmlab_engine::sync::workqueue::{Start, Work, WqFlags, WqGrant, WqOp, WqState};
+use dmlab_units::Nanos;
 
 use super::program::allocator;
 
@@ -200,17 +201,18 @@ impl Rig for WaitQueueRig {
         WaitQueueState::default()
     }
     fn op(&mut self, who: u32, act: u8) -> Option<WaitQueueOp> {
-        match (act % 5, self.0.contains_key(&who)) {
+        match (act % 6, self.0.contains_key(&who)) {
             (0, _) => Some(WaitQueueOp::Prepare),
             (1, true) => Some(WaitQueueOp::Schedule),
             (2, true) => Some(WaitQueueOp::Finish),
             (3, _) => Some(WaitQueueOp::WakeUp),
             (4, _) => Some(WaitQueueOp::WakeUpAll),
+            (5, true) => Some(WaitQueueOp::ScheduleTimeout(Nanos(10))),
             _ => None,
         }
     }
     fn granted(&mut self, who: u32, act: u8, (): ()) {
-        match act % 5 {
+        match act % 6 {
             0 => drop(self.0.insert(who, 0)),
             2 => drop(self.0.remove(&who)),
             _ => {}
