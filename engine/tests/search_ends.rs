@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dmlab_engine::sched::explorer::search::{Performed, SearchEnd, SearchOptions, SearchReport, search};
-use dmlab_engine::sched::explorer::{Choices, Explorer, Limits, Strategy};
+use dmlab_engine::sched::explorer::{Choices, Explorer, Limits, Shard, Strategy};
 use dmlab_engine::sched::{Outcome, Task};
 use dmlab_engine::sync::{Completion, Mutex};
 use dmlab_units::Nanos;
@@ -93,6 +93,45 @@ fn a_bound_on_preemptions_leaves_out_what_needs_more() {
     assert_eq!(stuck(0), (false, true));
     assert!(stuck(1).0);
     assert_eq!(stuck(50), (true, false));
+}
+
+#[test]
+fn shards_say_whether_they_learnt_of_the_same_conflicts() {
+    // Only one order of the turns at `a` lets the tasks meet at `b`, and only one shard comes to it.
+    let far = |pattern: &'static [usize]| {
+        move |_| -> Body {
+            Box::new(move |current: &Task| {
+                let runtime = current.runtime();
+                let turns = Arc::new(Mutex::new(runtime, "a", Vec::new()));
+                let last = Arc::new(Mutex::new(runtime, "b", ()));
+                for n in 0..2 {
+                    let (turns, last) = (Arc::clone(&turns), Arc::clone(&last));
+                    current.spawn(["even", "odd"][n], move |task| {
+                        let mut seen = Vec::new();
+                        for _ in 0..5 {
+                            let mut turns = turns.lock(task);
+                            turns.push(n);
+                            seen.clone_from(&turns);
+                        }
+                        if pattern.starts_with(&seen) {
+                            drop(last.lock(task));
+                        }
+                    });
+                }
+            })
+        }
+    };
+    let learnt = |pattern| -> std::collections::BTreeSet<[u64; 2]> {
+        let shard = |index| {
+            let options = SearchOptions { shard: Shard::new(index, 8), keep_going: false, ..reduced() };
+            let report = failures(&limits(), &options, &far(pattern));
+            assert_eq!((report.end, report.doubt), (SearchEnd::Exhausted, None));
+            report.learnt
+        };
+        (0..8).map(shard).collect()
+    };
+    assert_eq!(learnt(&[]).len(), 1);
+    assert_eq!(learnt(&[0, 1, 1, 0, 0, 1, 1, 0, 0, 1]).len(), 2);
 }
 
 /// Two tasks that lock each other out, and one that goes on for ever.

@@ -169,6 +169,7 @@ fn exploration(plan: &Plan, explored: &Explored, tally: &Tally) -> Exploration {
         signatures: tally.signatures.clone(),
         lock_order: explored.lock_order.clone(),
         shard: plan.explore.shard.map(|shard| ShardRecord { index: shard.index, of: shard.of }),
+        learnt: explored.learnt.filter(|_| plan.explore.shard.is_some()).map(|[a, b]| format!("{a:016x}{b:016x}")),
         schedules_per_sec: None,
     }
 }

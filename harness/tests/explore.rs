@@ -74,7 +74,7 @@ fn shards(folder: &Folder, change: impl Fn(u32, &mut Record)) {
 /// As an exhaustive search of its part would leave it.
 fn prove(_: u32, record: &mut Record) {
     let exploration = record.cells[0].exploration.as_mut().unwrap();
-    exploration.states = Some(5);
+    (exploration.states, exploration.learnt) = (Some(5), Some("0123".repeat(8)));
     exploration.strength = Strength::Proved { schedules: exploration.schedules, states: 5 };
 }
 
@@ -172,10 +172,19 @@ fn a_proof_takes_all_shards_of_an_exhaustive_search() {
     let states = parts.iter().filter_map(|part| part.states).sum();
     assert_eq!(whole.strength, Strength::Proved { schedules, states });
 
+    assert_eq!((parts[0].learnt.as_ref().unwrap().len(), &parts[1].learnt), (32, &parts[0].learnt));
+
     let ended = folder.dmlab(&["merge", "1.json", "--json", "part.json"]);
     assert_eq!((ended.code, &*ended.err), (Some(1), "not everything was searched; missing: shard 2/2\n"), "{ended:?}");
     let part = read(&folder, "part.json").cells.remove(0).exploration.unwrap();
     assert_eq!(part.strength.short(), "not proved: shard 2/2 is missing");
+
+    let mut other = read(&folder, "2.json");
+    other.cells[0].exploration.as_mut().unwrap().learnt = Some("0".repeat(32));
+    folder.with("2.json", &other.to_json());
+    let ended = folder.dmlab(&["merge", "1.json", "2.json"]);
+    assert_eq!(ended.code, Some(1), "a proof is expected: {ended:?}");
+    assert!(ended.out.contains("not proved: shards learnt of different conflicts"), "{}", ended.out);
 }
 
 #[test]

@@ -124,6 +124,10 @@ pub struct Exploration {
     /// Which part of a shared exploration this is; left out of whole ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardRecord>,
+    /// What a search that was shared learnt of conflicts between tasks, as 32 hexadecimal digits that only say whether
+    /// others learnt the same. Shards that differ in it went through different trees of choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<String>,
     /// Speed of the exploration; left out of deterministic records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedules_per_sec: Option<Number>,

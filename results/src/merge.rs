@@ -1,7 +1,8 @@
 //! [`merge`]: the shards of one exploration, put together into the record that a single run would have left.
 //!
 //! Invariants: the order of the records makes no difference; only shards of the same campaign (version, seed, clock,
-//! plans) are put together, each at most once; a proof is one only when every shard is there and has proved its part.
+//! plans) are put together, each at most once; a proof is one only when every shard is there and has proved its part, and
+//! all of them learnt of the same conflicts: otherwise the parts are parts of different trees of choices.
 //! Not here: which records belong together (`parts`), reading files and dividing the work (the harness).
 
 mod parts;
@@ -153,6 +154,7 @@ fn exploration(shares: &[Share<'_, CellRecord>], telling: &CellRecord, missing: 
         signatures: signatures(there()),
         lock_order,
         shard: None,
+        learnt: None,
         schedules_per_sec: None,
     })
 }
@@ -184,11 +186,20 @@ fn strength(parts: &[(ShardRecord, Option<Exploration>)], telling: &CellRecord, 
             None => holes.push(format!("shard {shard} was not searched")),
         }
     }
+    if holes.is_empty() && !learnt_the_same(there()) {
+        holes.push("shards learnt of different conflicts".to_owned());
+    }
     match bound {
         _ if !holes.is_empty() => Strength::NotProved { reason: holes.join("; "), schedules, states },
         Some(preemptions) => Strength::ProvedUpTo { preemptions, schedules, states },
         None => Strength::Proved { schedules, states },
     }
+}
+
+/// Whether all shards divided the same tree of choices. A shard that does not say what it learnt is as good as another.
+fn learnt_the_same<'a>(mut parts: impl Iterator<Item = &'a Exploration>) -> bool {
+    let first = parts.next().and_then(|part| part.learnt.as_ref());
+    parts.all(|part| first.is_some() && part.learnt.as_ref() == first)
 }
 
 /// Every deadlock once, by the order in which they were first seen.

@@ -9,7 +9,8 @@ fn proved(index: u32, of: u32) -> Record {
     let mut record = testing::record();
     record.command = vec!["dmlab".to_owned(), format!("--shard={index}/{of}")];
     record.cells = vec![testing::proved()];
-    record.cells[0].exploration.as_mut().unwrap().shard = Some(ShardRecord { index, of });
+    let exploration = exploration_of(&mut record);
+    (exploration.shard, exploration.learnt) = (Some(ShardRecord { index, of }), Some("0123".repeat(8)));
     record
 }
 
@@ -124,6 +125,31 @@ fn a_proof_needs_every_shard_to_be_proved() {
     let mut odd = proved(2, 2);
     exploration_of(&mut odd).strength = Strength::NotFound { schedules: 145 };
     assert_eq!(merged(&[proved(1, 2), odd]).1.strength.short(), "not proved: shard 2/2 was only sampled");
+}
+
+#[test]
+fn a_proof_needs_shards_that_learnt_the_same() {
+    let learnt = |index, learnt: Option<&str>| {
+        let mut record = proved(index, 3);
+        exploration_of(&mut record).learnt = learnt.map(str::to_owned);
+        record
+    };
+    let strength = |third| merged(&[learnt(1, Some("a")), learnt(2, Some("a")), learnt(3, third)]).1.strength;
+    assert_eq!(strength(Some("a")), Strength::Proved { schedules: 435, states: 627 });
+    for third in [Some("b"), None] {
+        let wanted = "not proved: shards learnt of different conflicts (435 schedules, 627 states)";
+        assert_eq!(strength(third).to_string(), wanted);
+    }
+    let none = merged(&[1, 2, 3].map(|index| learnt(index, None))).1;
+    assert_eq!((none.strength.short(), none.learnt), ("not proved: shards learnt of different conflicts".into(), None));
+    let mut alone = proved(1, 1);
+    exploration_of(&mut alone).learnt = None;
+    assert_eq!(merged(&[alone]).1.strength, Strength::Proved { schedules: 145, states: 209 });
+
+    let mut bounded = learnt(3, Some("b"));
+    exploration_of(&mut bounded).strength = Strength::ProvedUpTo { preemptions: 1, schedules: 145, states: 209 };
+    let found = merged(&[learnt(1, Some("a")), learnt(2, Some("a")), bounded]).1;
+    assert_eq!(found.strength.short(), "not proved: shards learnt of different conflicts");
 }
 
 #[test]

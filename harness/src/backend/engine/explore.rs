@@ -94,6 +94,8 @@ pub struct Explored {
     pub up_to: Option<u32>,
     /// Locks that were taken in circular order.
     pub lock_order: Vec<String>,
+    /// Stands for what an exhaustive search learnt of conflicts ([`SearchReport::learnt`]).
+    pub learnt: Option<[u64; 2]>,
 }
 
 /// Searches the schedules of `plan`, each of which `look` says what there is to say of, and which `tally` counts.
@@ -240,7 +242,7 @@ impl Search<'_> {
         let end = if stopped && told.is_none() { self.why_stopped() } else { End::Done };
         let first = locked(&self.first).take();
         let lock_order = lock_order.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
-        Explored { end, told, first, states: None, pruned: None, up_to: None, lock_order }
+        Explored { end, told, first, states: None, pruned: None, up_to: None, lock_order, learnt: None }
     }
 
     fn strategy(&self) -> Box<dyn Strategy> {
@@ -295,6 +297,7 @@ impl Search<'_> {
             pruned: Some(pruned),
             up_to: bound.filter(|_| report.bounded),
             lock_order: report.lock_order,
+            learnt: Some(report.learnt),
         }
     }
 

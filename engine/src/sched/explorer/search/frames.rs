@@ -269,11 +269,13 @@ impl Dfs {
                 untried = 1 << last;
             }
             let mut todo_here = untried & !sleeping;
-            if self.way.shard != Shard::WHOLE && choices == SHARD_DEPTH && able.count_ones() > 1 && !self.is_mine(view)
-            {
+            let whole = self.way.shard == Shard::WHOLE;
+            let decides = choices == SHARD_DEPTH && able.count_ones() > 1;
+            if !whole && decides && !self.is_mine(view) {
                 return Err(Cut::Pruned);
             }
-            if self.way.state_cache && (self.way.shard == Shard::WHOLE || choices >= SHARD_DEPTH) {
+            // A state that is met before it is decided whose it is may turn out to be another shard's.
+            if self.way.state_cache && (whole || decides || choices > SHARD_DEPTH) {
                 todo_here = self.consult(view, todo_here, sleeping, last, preemptions)?;
             }
             untried = todo_here;

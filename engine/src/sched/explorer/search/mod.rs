@@ -176,4 +176,7 @@ pub struct SearchReport<T> {
     pub terminals: BTreeSet<[u64; 2]>,
     /// Classes of objects whose operations needed choices.
     pub contended: Vec<String>,
+    /// Stands for all that the search learnt of conflicts. Shards that learnt of different ones went through different
+    /// trees of choices: together they may have left something out.
+    pub learnt: [u64; 2],
 }

@@ -149,6 +149,7 @@ fn report<T>(mut board: Board<T>) -> SearchReport<T> {
         lock_order: board.lock_order.into_iter().collect(),
         terminals: board.terminals,
         contended: board.classes.contended(),
+        learnt: board.classes.fingerprint(),
     }
 }
 

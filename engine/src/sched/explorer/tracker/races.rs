@@ -226,6 +226,23 @@ impl Classes {
         contended.map(|class| class.name.clone()).collect()
     }
 
+    /// Stands for all that was learnt: two searches of the same model, or of two parts of it, that end with the same
+    /// went through the same tree of choices.
+    pub(crate) fn fingerprint(&self) -> [u64; 2] {
+        let mut learnt = Lanes::of(self.first as u64);
+        // By name: in which order classes were met depends on the part, and on timing.
+        for index in self.by_name.values() {
+            let Class { name, level, many_givers, unordered: _, at_worst } = &self.classes[*index as usize];
+            if *level == self.first && !many_givers && *at_worst == Level::Quiet {
+                // A class that only one of them met.
+                continue;
+            }
+            learnt.word(word_of(name));
+            learnt.word(*level as u64 | u64::from(*many_givers) << 8 | (*at_worst as u64) << 16);
+        }
+        learnt.key()
+    }
+
     /// Whether the order of operations on its members is part of the state.
     #[inline]
     pub(super) fn is_watched(&self, class: u32) -> bool {
@@ -418,6 +435,42 @@ mod tests {
         assert_eq!(meet(&mut classes, &mut racing, &third, 2, Mode::Exclusive), Level::Contended);
         assert!(classes.take_changed());
         assert!(!classes.take_changed());
+    }
+
+    #[test]
+    fn what_was_learnt_has_one_fingerprint_in_whatever_order_and_however_much_was_met_besides() {
+        let learn = |names: &[&str], change: fn(&mut Class)| {
+            let mut classes = Classes::new(true);
+            for name in names {
+                let class = classes.of("mutex", name) as usize;
+                if *name == "a" {
+                    change(&mut classes.classes[class]);
+                }
+            }
+            classes.fingerprint()
+        };
+        let changes: [fn(&mut Class); 5] = [
+            |_| {},
+            |class| class.level = Level::Contended,
+            |class| class.level = Level::Peeked,
+            |class| class.many_givers = true,
+            |class| class.at_worst = Level::Contended,
+        ];
+        for (place, change) in changes.into_iter().enumerate() {
+            let once = learn(&["a"], change);
+            assert_eq!(learn(&["b", "a", "c"], change), once);
+            assert!(changes[..place].iter().all(|other| learn(&["a"], *other) != once), "{place}");
+        }
+        let contended = |names: [&str; 2]| {
+            let mut classes = Classes::new(true);
+            for name in names {
+                let class = classes.of("mutex", name) as usize;
+                classes.classes[class].level = Level::Contended;
+            }
+            classes.fingerprint()
+        };
+        assert_eq!(contended(["a", "b"]), contended(["b", "a"]));
+        assert_ne!(contended(["a", "b"]), contended(["a", "c"]));
     }
 
     #[test]
