@@ -178,6 +178,8 @@ axis! {
         AcceptsGaps "accepts-gaps" "none" "-" "table load does not look whether targets adjoin",
         /// Control operations take their locks in two orders.
         LocksBackwards "locks-backwards" "none" "-" "resume takes the hash lock under the suspend lock, remove the other way round",
+        /// Assigning flags to `bi_rw` wipes out the operation (dm-spec S24).
+        FlagsClobberOp "flags-clobber-op" "none" "before 1eff9d322a44" "setting a bio's flags overwrites its operation too",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

@@ -18,6 +18,12 @@ pub enum FaultOp {
     Write,
     /// Flushes only.
     Flush,
+    /// Discards only.
+    Discard,
+    /// Secure erases only.
+    SecureErase,
+    /// Write-zeroes only.
+    WriteZeroes,
     /// Everything.
     Any,
 }

@@ -27,6 +27,11 @@ const fn mutation(scenario: &'static str, overrides: Overrides<'static>, caught_
 
 /// Planted bugs, and historic variants on which a scenario's expectation no longer holds.
 const MUTATIONS: &[Mutation] = &[
+    mutation("bio/discarded-data", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
+    mutation("bio/flags-keep-the-op", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("bio/operations-and-flags", &[("planted", "flags-clobber-op")], "verdict crash, expected pass"),
+    mutation("bio/operations-and-flags", &[("planted", "drops-error")], "verdict fail, expected pass"),
+    mutation("bio/operations-and-flags", &[("planted", "linear-no-offset")], "verdict fail, expected pass"),
     mutation("bio/rescuer-many-tasks", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     // A split that dispatches before it allocates again needs no rescuer: the expected deadlock must be missed.
     mutation("bio/rescuer-many-tasks", &[("split", "trim")], "verdict pass, expected deadlock"),

@@ -35,7 +35,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
-    Action, Bound, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, IoOp, Load, LockOrder, Outcome,
-    Relation, Runtime, Rw, Scenario, Step, Strategy, Strength, Submit, Timers, Verdict,
+    Action, Bound, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, IoFlag, IoOp, Load, LockOrder,
+    Outcome, Relation, Runtime, Rw, Scenario, Step, Strategy, Strength, Submit, Timers, Verdict,
 };
 pub use span::Span;

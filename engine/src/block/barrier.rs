@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::bio::{Bio, Completion, EndIo, bio_endio};
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, MD_MAJOR};
+use super::opf::BioOp;
 use super::status::BlkStatus;
 use super::submit::submit_bio_noacct;
 use crate::sched::Task;
@@ -42,6 +43,10 @@ impl Driver for Barrier {
 
     fn has_write_cache(&self) -> bool {
         self.below.driver().has_write_cache()
+    }
+
+    fn takes(&self, op: BioOp) -> bool {
+        self.below.driver().takes(op)
     }
 }
 

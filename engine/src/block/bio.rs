@@ -21,44 +21,13 @@ use dmlab_units::Sectors;
 use super::bio_set::PooledBio;
 use super::buffer::BioVec;
 use super::device::Device;
+use super::opf::{BioFlags, BioOp, Opf};
 use super::status::BlkStatus;
 use crate::sched::cell::Tiny;
 use crate::sched::{Digest, ObjectId, OpKind, Task, TaskId};
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
-
-/// What a bio asks for: the kernel's `REQ_OP_*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BioOp {
-    /// Read.
-    Read,
-    /// Write.
-    Write,
-    /// Empty flush.
-    Flush,
-}
-
-impl BioOp {
-    /// Lower case, for reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Flush => "flush",
-        }
-    }
-}
-
-bitflags::bitflags! {
-    /// The kernel's `REQ_*` modifiers.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct BioFlags: u32 {
-        /// Forced unit access.
-        const FUA = 1;
-        /// Flush first.
-        const PREFLUSH = 1 << 1;
-    }
-}
+use crate::variants::Planted;
 
 /// Who is told when a bio has ended.
 pub trait EndIo: Send + Sync {
@@ -174,10 +143,8 @@ pub struct BioDone {
 
 /// The descriptor half of a bio.
 pub struct Bio {
-    /// What to do.
-    pub op: BioOp,
-    /// How.
-    pub flags: BioFlags,
+    /// What to do and how.
+    opf: Opf,
     /// With which device (the kernel's `bi_bdev`); `None` while the device's driver has it in hand.
     dev: Option<Arc<Device>>,
     /// First sector of what is still to be done.
@@ -189,8 +156,8 @@ pub struct Bio {
 }
 
 impl Bio {
-    /// A bio of its own, from no set, that tells `hook` when it ends. `data` of `None` moves nothing (a flush, or I/O to
-    /// a null device).
+    /// A bio of its own, from no set, without modifiers, that tells `hook` when it ends. `data` of `None` moves nothing (a
+    /// flush, a discard, or I/O to a null device).
     pub fn new(
         current: &Task,
         op: BioOp,
@@ -200,7 +167,14 @@ impl Bio {
         hook: (Arc<dyn EndIo>, u64),
     ) -> Self {
         let done = BioDone::new(current, None, Hook::Call(hook.0, hook.1));
-        Self { op, flags: BioFlags::empty(), dev: Some(dev), sector, sectors, data, done }
+        Self { opf: Opf::new(op, BioFlags::empty()), dev: Some(dev), sector, sectors, data, done }
+    }
+
+    /// The same bio, with modifiers; for whoever makes one.
+    #[must_use]
+    pub fn with_flags(mut self, flags: BioFlags) -> Self {
+        self.opf = Opf::new(self.op(), flags);
+        self
     }
 
     /// A bio over the same sectors and memory, on no device yet, that ends by itself; with `pooled` it goes back there.
@@ -222,13 +196,30 @@ impl Bio {
 
     /// A bio over the same sectors and memory, on no device yet, that ends in `done`.
     pub(crate) fn with_done(&self, done: Arc<dyn Completion>) -> Self {
-        let (op, flags, sector, sectors) = (self.op, self.flags, self.sector, self.sectors);
-        Self { op, flags, dev: None, sector, sectors, data: self.data.clone(), done }
+        let (opf, sector, sectors) = (self.opf, self.sector, self.sectors);
+        Self { opf, dev: None, sector, sectors, data: self.data.clone(), done }
     }
 
     /// The same bio, ending in `done` from now on; what it ended in before.
     pub(crate) fn replace_done(&mut self, done: Arc<dyn Completion>) -> Arc<dyn Completion> {
         std::mem::replace(&mut self.done, done)
+    }
+
+    /// `bio_op`.
+    #[inline]
+    pub const fn op(&self) -> BioOp {
+        self.opf.op()
+    }
+
+    /// Its `REQ_*` modifiers.
+    #[inline]
+    pub const fn flags(&self) -> BioFlags {
+        self.opf.flags()
+    }
+
+    /// Sets the modifiers of a bio that exists already.
+    pub fn set_flags(&mut self, current: &Task, planted: Planted, flags: BioFlags) {
+        self.opf.set_flags(current, planted, flags);
     }
 
     /// Which device it is for.
@@ -299,7 +290,7 @@ impl Bio {
     /// What reports call it, e.g. `write t 8+8`.
     pub fn describe(&self) -> String {
         let dev = self.dev.as_ref().map_or("-", |dev| dev.name());
-        format!("{} {dev} {}+{}", self.op.name(), self.sector, self.sectors)
+        format!("{} {dev} {}+{}", self.op().name(), self.sector, self.sectors)
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::bio::{Bio, BioOp};
+use super::bio::Bio;
 use super::device::Device;
+use super::opf::BioOp;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::{Mode, ObjectId, Runtime, Task};
@@ -150,7 +151,7 @@ impl BlockCore {
         };
         let choose: Option<&mut dyn FnMut() -> bool> =
             if self.runtime.is_explorer() { Some(&mut choose) } else { None };
-        hook.fate(dev.name(), bio.op, (bio.sector, bio.sectors), choose)
+        hook.fate(dev.name(), bio.op(), (bio.sector, bio.sectors), choose)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use dmlab_units::Sectors;
 
 use super::bio::Bio;
 use super::core::BlockCore;
+use super::opf::BioOp;
 use crate::sched::Task;
 use crate::sync::{Count, Variable};
 
@@ -45,6 +46,16 @@ pub trait Driver: Send + Sync {
 
     /// Whether flushes mean anything below.
     fn has_write_cache(&self) -> bool {
+        false
+    }
+
+    /// Whether the queue limits let `op` through; what they do not ends with -EOPNOTSUPP.
+    fn takes(&self, op: BioOp) -> bool {
+        !op.is_abnormal()
+    }
+
+    /// `BLK_FEAT_NOWAIT`: whether it knows how to fail with -EAGAIN rather than wait.
+    fn has_nowait(&self) -> bool {
         false
     }
 }

@@ -1,13 +1,14 @@
 //! The block layer that dm stands on: bios, sets of them, how they are submitted, and the devices at the bottom.
 //!
-//! Reading order: [`status`], [`buffer`] (data), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
+//! Reading order: [`status`], [`buffer`] (data), [`opf`] (what
+//! is asked for), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
 //! devices of a machine share: pools, faults, the entry log), [`device`], [`submit`] (`submit_bio_noacct`, variant by
 //! variant), [`bio_set`] (allocation and rescuing), [`split`], then the leaf devices [`ram`], [`null`] and the
 //! stacking [`barrier`].
 //!
 //! Invariants: a bio has one owner at a time and is moved, never shared; its completion half is shared and ends
 //! exactly once; data moves only in leaf devices.
-//! Not here: requests, merging, elevators, plugs; discards and write-zeroes.
+//! Not here: requests, merging, elevators, plugs.
 
 pub mod barrier;
 pub mod bio;
@@ -16,15 +17,17 @@ pub mod buffer;
 pub mod core;
 pub mod device;
 pub mod null;
+pub mod opf;
 pub mod ram;
 pub mod split;
 pub mod status;
 pub mod submit;
 
 pub use self::core::{BlockCore, EntryEvent, IoFaultHook, SlabFaults};
-pub use bio::{Bio, BioFlags, BioOp, Completion, EndIo};
+pub use bio::{Bio, Completion, EndIo};
 pub use bio_set::BioSet;
 pub use buffer::{BioVec, Buffer};
 pub use device::{DevId, Device, Driver};
+pub use opf::{BioFlags, BioOp};
 pub use status::BlkStatus;
 pub use submit::submit_bio;

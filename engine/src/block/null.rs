@@ -1,6 +1,6 @@
 //! The null device: ends every bio at once and keeps no data. What is above it is all that is measured.
 //!
-//! Invariant: reads leave the bio's memory as it was; an I/O fault ends a bio like anywhere else.
+//! Invariant: reads leave the bio's memory as it was; an I/O fault ends a bio like anywhere else. It takes every operation.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use dmlab_units::Sectors;
 use super::bio::Bio;
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, NULL_MAJOR};
+use super::opf::BioOp;
 use super::status::BlkStatus;
 use crate::sched::Task;
 
@@ -24,5 +25,13 @@ impl Driver for Null {
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         let status = dev.core().fate(current, dev, &bio).unwrap_or(BlkStatus::Ok);
         bio.end(current, status);
+    }
+
+    fn takes(&self, _op: BioOp) -> bool {
+        true
+    }
+
+    fn has_nowait(&self) -> bool {
+        true
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Invariants: a sector that was never written reads as zeros; a bio is carried out in the caller's context and ended
 //! before `submit_bio` returns, as in brd. An I/O fault ends the bio before any data moves.
-//! Not here: discard, timing (see the cost model), a write cache.
+//! A discard gives back the pages that lie wholly within it, as brd does since 6.3, and leaves the rest of its sectors
+//! as they are. Write-zeroes is carried out; brd leaves it to the block layer, which then writes pages of zeros.
+//! Secure erase is refused.
+//! Not here: timing (see the cost model), a write cache.
 
 use std::sync::Arc;
 
 use dmlab_units::{Nanos, Sectors};
 
-use super::bio::{Bio, BioOp};
+use super::bio::Bio;
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, RAM_MAJOR};
+use super::opf::BioOp;
 use super::status::BlkStatus;
 use super::submit::range_arg;
 use crate::sched::cell::{Tiny, Word};
@@ -58,13 +62,26 @@ impl Driver for Ram {
         if let Some(status) = dev.core().fate(current, dev, &bio) {
             return bio.end(current, status);
         }
-        let kind = if bio.op == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
+        let kind = if bio.op() == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
         let at = std::panic::Location::caller();
         current.announce(kind, self.id, range_arg(bio.sector, bio.sectors), at);
-        if !self.loses(dev, bio.op) {
-            self.transfer(current, &bio);
+        if !self.loses(dev, bio.op()) {
+            match bio.op() {
+                BioOp::Read | BioOp::Write => self.transfer(current, &bio),
+                BioOp::Discard | BioOp::SecureErase => self.discard(current, &bio),
+                BioOp::WriteZeroes => self.write_zeroes(current, &bio),
+                BioOp::Flush => {}
+            }
         }
         bio.end(current, BlkStatus::Ok);
+    }
+
+    fn takes(&self, op: BioOp) -> bool {
+        op != BioOp::SecureErase
+    }
+
+    fn has_nowait(&self) -> bool {
+        true
     }
 }
 
@@ -91,23 +108,51 @@ impl Ram {
                 let chunk = (PAGE_BYTES - within).min(len - done);
                 let piece = &mut memory[done..done + chunk];
                 let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
-                match bio.op {
-                    BioOp::Read => {
-                        read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece);
-                        // What was read is learnt here: whoever looks at the buffer later was told by this task.
-                        current.learns(|| word_of_bytes(piece));
+                if bio.op() == BioOp::Read {
+                    read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece);
+                    // What was read is learnt here: whoever looks at the buffer later was told by this task.
+                    current.learns(|| word_of_bytes(piece));
+                } else {
+                    if current.is_tracked() {
+                        self.show_write(current, leaf.as_ref(), at, piece);
                     }
-                    BioOp::Write => {
-                        if current.is_tracked() {
-                            self.show_write(current, leaf.as_ref(), at, piece);
-                        }
-                        write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece);
-                    }
-                    BioOp::Flush => {}
+                    write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece);
                 }
                 done += chunk;
             }
         });
+    }
+
+    /// `brd_do_discard`: frees the pages that lie wholly within the bio.
+    fn discard(&self, current: &Task, bio: &Bio) {
+        let (start, end) = (bio.sector.bytes().0 as usize, (bio.sector + bio.sectors).bytes().0 as usize);
+        for page in start.div_ceil(PAGE_BYTES)..end / PAGE_BYTES {
+            self.zero(current, page * PAGE_BYTES, PAGE_BYTES);
+        }
+    }
+
+    fn write_zeroes(&self, current: &Task, bio: &Bio) {
+        let (mut at, end) = (bio.sector.bytes().0 as usize, (bio.sector + bio.sectors).bytes().0 as usize);
+        while at < end {
+            let len = (PAGE_BYTES - at % PAGE_BYTES).min(end - at);
+            self.zero(current, at, len);
+            at += len;
+        }
+    }
+
+    /// Makes `len` bytes of one page zeros from byte `at` on; a whole page is freed.
+    fn zero(&self, current: &Task, at: usize, len: usize) {
+        let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
+        let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
+        if current.is_tracked() {
+            self.show_write(current, leaf.as_ref(), at, &[0; PAGE_BYTES][..len]);
+        }
+        let place = leaf.as_mut().map(|leaf| &mut leaf[page % PAGES_PER_LEAF]);
+        match place {
+            Some(place) if len == PAGE_BYTES => *place = None,
+            Some(Some(page)) => page[within..within + len].fill(0),
+            _ => {}
+        }
     }
 }
 

@@ -16,12 +16,16 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::bio::{Bio, BioOp};
+use super::bio::Bio;
 use super::device::Device;
+use super::opf::{BioFlags, BioOp};
 use super::status::BlkStatus;
 use crate::sched::op::pack_range;
 use crate::sched::{Task, TaskLocal};
 use crate::variants::{Gmr, Planted};
+
+/// `op_is_flush`.
+const FLUSHES: BioFlags = BioFlags::PREFLUSH.union(BioFlags::FUA);
 
 /// The kernel's `current->bio_list`: bios that this task has submitted and not dispatched.
 #[derive(Default)]
@@ -87,13 +91,9 @@ pub fn submit_bio(current: &Task, bio: Bio) {
 }
 
 /// `submit_bio_noacct`: checks, then the driver now or later.
-pub fn submit_bio_noacct(current: &Task, bio: Bio) {
+pub fn submit_bio_noacct(current: &Task, mut bio: Bio) {
     let _frame = current.enter("submit_bio_noacct");
-    if bio.op == BioOp::Flush && !bio.dev().driver().has_write_cache() {
-        // Nothing to flush: done, as blk_insert_flush and its predecessors have it.
-        return bio.end(current, BlkStatus::Ok);
-    }
-    if let Err(status) = check_end_of_device(current, &bio) {
+    if let Some(status) = check_bio(current, &mut bio) {
         return bio.end(current, status);
     }
     match bio.dev().core().variants().gmr {
@@ -103,12 +103,36 @@ pub fn submit_bio_noacct(current: &Task, bio: Bio) {
     }
 }
 
+/// What is looked at before a bio is queued, in the order of 6.12; how it ends if it goes no further.
+#[inline]
+fn check_bio(current: &Task, bio: &mut Bio) -> Option<BlkStatus> {
+    let (op, flags) = (bio.op(), bio.flags());
+    if !flags.is_empty() && flags.contains(BioFlags::NOWAIT) && !bio.dev().driver().has_nowait() {
+        return Some(BlkStatus::NotSupp);
+    }
+    if let Err(status) = check_end_of_device(current, bio) {
+        return Some(status);
+    }
+    if op == BioOp::Flush || flags.intersects(FLUSHES) {
+        if !matches!(op, BioOp::Flush | BioOp::Write) {
+            return Some(BlkStatus::IoErr);
+        }
+        if !bio.dev().driver().has_write_cache() {
+            // Nothing to flush: an empty one is done, for any other the flags go.
+            let planted = bio.dev().core().variants().planted;
+            bio.set_flags(current, planted, flags - FLUSHES);
+            return (op == BioOp::Flush).then_some(BlkStatus::Ok);
+        }
+    }
+    (op.is_abnormal() && !bio.dev().driver().takes(op)).then_some(BlkStatus::NotSupp)
+}
+
 fn check_end_of_device(current: &Task, bio: &Bio) -> Result<(), BlkStatus> {
     let capacity = bio.dev().capacity();
     if bio.sectors == Sectors::ZERO || bio.sector.checked_add(bio.sectors).is_some_and(|end| end <= capacity) {
         return Ok(());
     }
-    let (op, name) = (bio.op.name(), bio.dev().name());
+    let (op, name) = (bio.op().name(), bio.dev().name());
     let message = format!(
         "{name}: attempt to access beyond end of device, {op} at {} nr_sectors = {} limit={capacity}",
         bio.sector, bio.sectors

@@ -16,7 +16,7 @@ use super::split::split_and_process_bio;
 use super::table::{Slot, Table};
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
-use crate::block::{Bio, BioSet, BlkStatus, BlockCore, Device, Driver};
+use crate::block::{Bio, BioOp, BioSet, BlkStatus, BlockCore, Device, Driver};
 use crate::sched::Task;
 use crate::sync::{Mutex, SpinSection, Srcu, Work, Workqueue, WqFlags};
 use crate::variants::{Planted, Split, Variants};
@@ -269,5 +269,14 @@ impl Driver for DmDriver {
     #[inline]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         self.0.submit(current, dev, bio);
+    }
+
+    // What a device below does not take, it refuses itself.
+    fn takes(&self, _op: BioOp) -> bool {
+        true
+    }
+
+    fn has_nowait(&self) -> bool {
+        true
     }
 }

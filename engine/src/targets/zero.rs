@@ -22,7 +22,7 @@ fn ctr(_current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ct
 impl Target for Zero {
     fn map(&self, current: &Task, _dev: &Device, _range: &TargetRange, bio: Bio) -> Mapped {
         let _frame = current.enter("zero_map");
-        if bio.op == BioOp::Read
+        if bio.op() == BioOp::Read
             && let Some(data) = bio.data()
         {
             let (from, len) = (data.offset.0 as usize, bio.sectors.bytes().0 as usize);

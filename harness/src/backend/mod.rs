@@ -9,7 +9,7 @@
 
 pub mod engine;
 
-use dmlab_scenarios::{Errno, Fault, IoOp};
+use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp};
 use dmlab_units::{Nanos, Sectors};
 
 /// A control operation on a dm device: one of dmsetup's verbs.
@@ -86,7 +86,12 @@ pub trait OpenDevice {
     fn capacity(&self) -> Sectors;
 
     /// Begins an I/O between the device and the memory of `slot`, which must have none under way.
-    fn submit(&self, slot: u32, op: IoOp, at: Sectors, sectors: Sectors);
+    fn submit(&self, slot: u32, op: IoOp, at: Sectors, sectors: Sectors) {
+        self.submit_flagged(slot, op, &[], at, sectors);
+    }
+
+    /// As [`Self::submit`], with modifiers.
+    fn submit_flagged(&self, slot: u32, op: IoOp, flags: &[IoFlag], at: Sectors, sectors: Sectors);
 
     /// Waits for an I/O to end, the first to end first; gives its slot and its error.
     fn reap(&self) -> (u32, Option<Errno>);

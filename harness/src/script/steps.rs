@@ -118,7 +118,7 @@ impl Script {
             let label = Label::new(self.seed, device, *at, 0);
             open.with_slot(0, &mut |memory| pattern::fill(memory, label));
         }
-        open.submit(0, submit.op, *at, *sectors);
+        open.submit_flagged(0, submit.op, &submit.flags, *at, *sectors);
         let (_, error) = open.reap();
         self.note(|findings| {
             findings.ios += 1;

@@ -14,8 +14,15 @@ use crate::node::{Kind, Node};
 use crate::sink::Sink;
 use crate::{Action, Errno, Fault, nearest, values};
 
-const OPS: &values::Words<FaultOp> =
-    &[("any", FaultOp::Any), ("read", FaultOp::Read), ("write", FaultOp::Write), ("flush", FaultOp::Flush)];
+const OPS: &values::Words<FaultOp> = &[
+    ("any", FaultOp::Any),
+    ("read", FaultOp::Read),
+    ("write", FaultOp::Write),
+    ("flush", FaultOp::Flush),
+    ("discard", FaultOp::Discard),
+    ("secure-erase", FaultOp::SecureErase),
+    ("write-zeroes", FaultOp::WriteZeroes),
+];
 const RATE: &str = "a rate from 0% to 100%, with at most 7 digits behind the point, e.g. 12.5%";
 const RANGE: &str = "a range of sectors: `8..16`, `8..` or `all`";
 const PPB_PER_PERCENT: u64 = 10_000_000;

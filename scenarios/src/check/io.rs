@@ -10,12 +10,28 @@ use super::scope::{Declared, Scope};
 use crate::fields::{Checked, Fields};
 use crate::node::Node;
 use crate::sink::Sink;
-use crate::{Action, Extent, IoOp, Outcome, Span, Submit, values};
+use crate::{Action, Extent, IoFlag, IoOp, Outcome, Span, Submit, values};
 
 /// The kernel counts a bio's bytes in 32 bits (`bi_size`).
 const BIO_SECTORS_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES;
 
-const OPS: &values::Words<IoOp> = &[("read", IoOp::Read), ("write", IoOp::Write), ("flush", IoOp::Flush)];
+const OPS: &values::Words<IoOp> = &[
+    ("read", IoOp::Read),
+    ("write", IoOp::Write),
+    ("flush", IoOp::Flush),
+    ("discard", IoOp::Discard),
+    ("secure-erase", IoOp::SecureErase),
+    ("write-zeroes", IoOp::WriteZeroes),
+];
+
+const FLAGS: &values::Words<IoFlag> = &[
+    ("fua", IoFlag::Fua),
+    ("preflush", IoFlag::Preflush),
+    ("sync", IoFlag::Sync),
+    ("rahead", IoFlag::Rahead),
+    ("nowait", IoFlag::Nowait),
+    ("swap", IoFlag::Swap),
+];
 
 pub(super) fn submit(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
     let mut fields = Fields::open(node, "a `submit` step", sink)?;
@@ -26,7 +42,7 @@ pub(super) fn submit(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
     let (at, sectors) = if op == Some(IoOp::Flush) {
         for key in ["at", "sectors"] {
             if let Some(node) = fields.node(key) {
-                fields.error(node.span, format!("a flush has no place; `{key}` is for reads and writes"));
+                fields.error(node.span, format!("a flush has no place; `{key}` is for the other operations"));
             }
         }
         (Some(Sectors::ZERO), Some(Sectors::ZERO))
@@ -40,10 +56,23 @@ pub(super) fn submit(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
         };
         (at, sectors)
     };
+    let flags = fields.or("flags", Vec::new(), flags);
     let outcome = fields.or("expect", Outcome::Ok, values::outcome);
     fields.finish()?;
     let extent = extent(node, on?, at?, sectors?, sink)?;
-    Some(Action::Submit(Submit { op: op?, extent, outcome: outcome? }))
+    Some(Action::Submit(Submit { op: op?, flags: flags?, extent, outcome: outcome? }))
+}
+
+/// A set of flags; the order in which they are written means nothing.
+fn flags(node: &Node, sink: &mut Sink<'_>) -> Checked<Vec<IoFlag>> {
+    let read = |item: &Node, sink: &mut Sink<'_>| values::word(item, "a flag", FLAGS, sink);
+    let mut flags = values::one_or_more(node, "flags", sink, read)?;
+    flags.sort_unstable();
+    if let Some(pair) = flags.windows(2).find(|pair| pair[0] == pair[1]) {
+        let (word, _) = FLAGS.iter().find(|(_, flag)| *flag == pair[0]).expect("every flag has a word");
+        return sink.refuse(node.span, format!("the flag `{word}` is named twice"));
+    }
+    Some(flags)
 }
 
 pub(super) fn stamp(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {

@@ -73,7 +73,7 @@ error: \"wriet\" is not an operation
 11 |   - submit: { on: top, op: wriet, sectors: 16 }
    |                            ^^^^^ in `op` of a `submit` step
    |
-   = help: did you mean `write`? allowed here: read, write, flush";
+   = help: did you mean `write`? allowed here: read, write, flush, discard, secure-erase, write-zeroes";
     assert_eq!(found.render(&text, false), wanted);
 }
 

@@ -17,6 +17,30 @@ pub enum IoOp {
     Write,
     /// Empty flush.
     Flush,
+    /// Discard.
+    Discard,
+    /// Secure erase.
+    SecureErase,
+    /// Write zeroes, without data.
+    WriteZeroes,
+}
+
+/// A `REQ_*` modifier of one bio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IoFlag {
+    /// On the medium before it ends.
+    Fua,
+    /// Flush first.
+    Preflush,
+    /// Somebody waits for it.
+    Sync,
+    /// May fail at any time.
+    Rahead,
+    /// `EAGAIN` rather than wait.
+    Nowait,
+    /// Swap.
+    Swap,
 }
 
 /// A range of sectors of a device.
@@ -37,6 +61,8 @@ pub struct Extent {
 pub struct Submit {
     /// What to do.
     pub op: IoOp,
+    /// How; in order, none twice.
+    pub flags: Vec<IoFlag>,
     /// Where (no sectors for a flush).
     pub extent: Extent,
     /// What must come of it.

@@ -21,7 +21,7 @@ pub use device::{Device, DeviceKind};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;
-pub use io::{Extent, IoOp, Submit};
+pub use io::{Extent, IoFlag, IoOp, Submit};
 pub use load::{Load, Rw};
 pub use scenario::{Runtime, Scenario};
 pub use step::{Action, Errno, Outcome, Step};

@@ -86,6 +86,9 @@ impl IoFaultHook for LeafFaults {
             BioOp::Read => FaultOp::Read,
             BioOp::Write => FaultOp::Write,
             BioOp::Flush => FaultOp::Flush,
+            BioOp::Discard => FaultOp::Discard,
+            BioOp::SecureErase => FaultOp::SecureErase,
+            BioOp::WriteZeroes => FaultOp::WriteZeroes,
         };
         let mut fate = None;
         for leaf in self.0.iter().filter(|leaf| leaf.device == device && leaf.fault.matches(op, sector, sectors)) {

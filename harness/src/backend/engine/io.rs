@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dmlab_engine::block::{Bio, BioOp, BioVec, BlkStatus, Buffer, Device, EndIo, submit_bio};
+use dmlab_engine::block::{Bio, BioFlags, BioOp, BioVec, BlkStatus, Buffer, Device, EndIo, submit_bio};
 use dmlab_engine::sched::Task;
 use dmlab_engine::sync::{Completion, SpinSection};
-use dmlab_scenarios::{Errno, IoOp};
+use dmlab_scenarios::{Errno, IoFlag, IoOp};
 use dmlab_units::Sectors;
 
 use super::actor::errno_of_status;
@@ -58,16 +58,13 @@ impl OpenDevice for EngineDevice<'_> {
         self.device.capacity()
     }
 
-    fn submit(&self, slot: u32, op: IoOp, at: Sectors, sectors: Sectors) {
-        let op = match op {
-            IoOp::Read => BioOp::Read,
-            IoOp::Write => BioOp::Write,
-            IoOp::Flush => BioOp::Flush,
-        };
-        let data = (op != BioOp::Flush).then(|| BioVec::new(Arc::clone(&self.slots[slot as usize])));
+    fn submit_flagged(&self, slot: u32, op: IoOp, flags: &[IoFlag], at: Sectors, sectors: Sectors) {
+        let op = op_of(op);
+        let flags = flags.iter().copied().map(flag_of).collect();
+        let data = op.has_data().then(|| BioVec::new(Arc::clone(&self.slots[slot as usize])));
         let hook = (Arc::clone(&self.done) as Arc<_>, u64::from(slot));
         let bio = Bio::new(self.current, op, Arc::clone(&self.device), (at, sectors), data, hook);
-        submit_bio(self.current, bio);
+        submit_bio(self.current, bio.with_flags(flags));
     }
 
     fn reap(&self) -> (u32, Option<Errno>) {
@@ -79,5 +76,27 @@ impl OpenDevice for EngineDevice<'_> {
 
     fn with_slot(&self, slot: u32, use_it: &mut dyn FnMut(&mut [u8])) {
         self.slots[slot as usize].with(self.current, |memory| use_it(memory));
+    }
+}
+
+const fn op_of(op: IoOp) -> BioOp {
+    match op {
+        IoOp::Read => BioOp::Read,
+        IoOp::Write => BioOp::Write,
+        IoOp::Flush => BioOp::Flush,
+        IoOp::Discard => BioOp::Discard,
+        IoOp::SecureErase => BioOp::SecureErase,
+        IoOp::WriteZeroes => BioOp::WriteZeroes,
+    }
+}
+
+const fn flag_of(flag: IoFlag) -> BioFlags {
+    match flag {
+        IoFlag::Fua => BioFlags::FUA,
+        IoFlag::Preflush => BioFlags::PREFLUSH,
+        IoFlag::Sync => BioFlags::SYNC,
+        IoFlag::Rahead => BioFlags::RAHEAD,
+        IoFlag::Nowait => BioFlags::NOWAIT,
+        IoFlag::Swap => BioFlags::SWAP,
     }
 }

@@ -13,15 +13,40 @@ fn extent(device: &str, at: u64, sectors: u64) -> Extent {
 fn bios_are_read() {
     assert_eq!(
         step("submit: { on: t, op: write, at: 8, sectors: 16, expect: EIO }"),
-        Ok(Action::Submit(Submit { op: IoOp::Write, extent: extent("t", 8, 16), outcome: Outcome::Errno(Errno::EIO) }))
+        Ok(Action::Submit(Submit {
+            op: IoOp::Write,
+            flags: vec![],
+            extent: extent("t", 8, 16),
+            outcome: Outcome::Errno(Errno::EIO)
+        }))
     );
     assert_eq!(
         step("submit: { on: d, op: read, sectors: 128 }"),
-        Ok(Action::Submit(Submit { op: IoOp::Read, extent: extent("d", 0, 128), outcome: Outcome::Ok }))
+        Ok(Action::Submit(Submit { op: IoOp::Read, flags: vec![], extent: extent("d", 0, 128), outcome: Outcome::Ok }))
     );
     assert_eq!(
         step("submit: { on: t, op: flush }"),
-        Ok(Action::Submit(Submit { op: IoOp::Flush, extent: extent("t", 0, 0), outcome: Outcome::Ok }))
+        Ok(Action::Submit(Submit { op: IoOp::Flush, flags: vec![], extent: extent("t", 0, 0), outcome: Outcome::Ok }))
+    );
+}
+
+#[test]
+fn flags_are_a_set_of_known_words() {
+    let submit = |flags| {
+        let extent = extent("d", 0, 8);
+        Ok(Action::Submit(Submit { op: IoOp::WriteZeroes, flags, extent, outcome: Outcome::Ok }))
+    };
+    assert_eq!(
+        step("submit: { on: d, op: write-zeroes, sectors: 8, flags: [nowait, fua] }"),
+        submit(vec![IoFlag::Fua, IoFlag::Nowait])
+    );
+    assert_eq!(step("submit: { on: d, op: write-zeroes, sectors: 8, flags: sync }"), submit(vec![IoFlag::Sync]));
+    assert_refused(
+        step,
+        &[
+            ("submit: { on: d, op: read, sectors: 8, flags: [rahed] }", "x:5:52: \"rahed\" is not a flag"),
+            ("submit: { on: d, op: read, sectors: 8, flags: [sync, sync] }", "x:5:51: the flag `sync` is named twice"),
+        ],
     );
 }
 
@@ -73,12 +98,12 @@ fn a_bio_has_a_place_and_a_flush_has_none() {
             ("submit: { on: d, op: read, sectors: 0 }", "x:5:41: \"0\" is not a whole number from 1 to"),
             (
                 "submit: { on: d, op: flush, sectors: 1 }",
-                "x:5:42: a flush has no place; `sectors` is for reads and writes",
+                "x:5:42: a flush has no place; `sectors` is for the other operations",
             ),
-            ("submit: { on: d, op: flush, at: 1 }", "x:5:37: a flush has no place; `at` is for reads and writes"),
+            ("submit: { on: d, op: flush, at: 1 }", "x:5:37: a flush has no place; `at` is for the other operations"),
             (
                 "submit: { on: d, op: trim, sectors: 1 }",
-                "x:5:26: \"trim\" is not an operation (allowed here: read, write, flush)",
+                "x:5:26: \"trim\" is not an operation (allowed here: read, write, flush, discard, secure-erase, write-zeroes)",
             ),
             ("stamp: { on: d }", "x:5:12: `sectors` is missing in a `stamp` step"),
             ("stamp: d", "x:5:12: \"d\" is not a `stamp` step"),
