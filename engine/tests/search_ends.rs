@@ -7,6 +7,7 @@ mod exhaustive;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dmlab_engine::sched::explorer::search::{Performed, SearchEnd, SearchOptions, SearchReport, search};
 use dmlab_engine::sched::explorer::{Choices, Explorer, Limits, Shard, Strategy};
@@ -219,13 +220,55 @@ fn locks_in_circular_order_are_told_of_on_schedules_that_pass() {
 }
 
 #[test]
+fn the_depth_of_a_search_is_counted_in_choices() {
+    let lock = || vec![Do::Lock(0, vec![])];
+    for (tasks, depth) in [
+        (vec![lock()], 0),
+        // Who takes the lock first; the other one has it to itself then.
+        (vec![lock(), lock()], 1),
+        (vec![lock(), lock(), lock()], 2),
+        (vec![vec![Do::Choose(2), Do::Choose(3)]], 2),
+        (vec![vec![Do::Choose(2)], lock(), lock()], 2),
+    ] {
+        let program = program(tasks);
+        for jobs in [1, 2] {
+            let report = failures(&limits(), &SearchOptions { jobs, ..reduced() }, &|log| program.body(log));
+            assert_eq!((report.end, report.counts.depth_max), (SearchEnd::Exhausted, depth), "{:?}", program.tasks);
+        }
+    }
+}
+
+#[test]
+fn several_workers_take_no_more_runs_than_one_may() {
+    let program = abba();
+    let performed = AtomicU64::new(0);
+    let model = |explorer: &mut Explorer, strategy: &mut dyn Strategy| {
+        performed.fetch_add(1, Ordering::Relaxed);
+        Performed::<()> { result: explorer.run(strategy, program.body(Log::default())), told: None }
+    };
+    for runs_max in 100..150 {
+        performed.store(0, Ordering::Relaxed);
+        let options = SearchOptions { runs_max, jobs: 8, ..plain() };
+        let report = search(&limits(), &options, &model, &|_| ControlFlow::Continue(()));
+        assert_eq!((report.end, report.counts.runs), (SearchEnd::RunsMax, runs_max));
+        assert_eq!(performed.load(Ordering::Relaxed), runs_max);
+    }
+}
+
+#[test]
 fn a_search_that_had_to_stop_says_why() {
     let program = abba();
     let make: Make<'_> = &|log| program.body(log);
     let ends = |options| failures(&limits(), &options, make).end;
     let full = ends(SearchOptions { cache_bytes_max: 1, ..reduced() });
     assert!(matches!(full, SearchEnd::CacheFull { .. }), "{full:?}");
-    assert_eq!(ends(SearchOptions { runs_max: 3, ..plain() }), SearchEnd::RunsMax);
+    for runs_max in [0, 1, 3] {
+        let report = failures(&limits(), &SearchOptions { runs_max, ..plain() }, make);
+        assert_eq!((report.end, report.counts.runs), (SearchEnd::RunsMax, runs_max));
+    }
+    let runs_max = failures(&limits(), &plain(), make).counts.runs;
+    assert_eq!(ends(SearchOptions { runs_max, ..plain() }), SearchEnd::Told, "as many as it takes");
+    assert_eq!(ends(SearchOptions { runs_max: runs_max - 1, ..plain() }), SearchEnd::RunsMax);
     assert_eq!(ends(SearchOptions { keep_going: false, ..reduced() }), SearchEnd::Told);
     let counted = failures(&limits(), &SearchOptions { runs_max: 3, ..plain() }, make);
     assert_eq!(counted.counts.runs, 3);

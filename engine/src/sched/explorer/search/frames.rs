@@ -67,6 +67,11 @@ struct Frame {
 }
 
 impl Frame {
+    /// Whether there was more than one task to choose from.
+    const fn decides(&self) -> bool {
+        !self.forced && self.able.count_ones() > 1
+    }
+
     fn asleep_mask(&self) -> u64 {
         self.asleep.iter().fold(0, |mask, asleep| mask | 1 << asleep.task)
     }
@@ -118,6 +123,11 @@ impl Dfs {
     /// Whether, and why, the last run was cut off.
     pub(super) const fn cut(&self) -> Option<Cut> {
         self.cut
+    }
+
+    /// Choices on the way that was taken last.
+    pub(super) fn choices(&self) -> u64 {
+        self.frames.iter().map(|frame| u64::from(frame.decides()) + u64::from(frame.ways > 1)).sum()
     }
 
     /// How much of the search is done, as far as its choices tell.
@@ -248,8 +258,10 @@ impl Dfs {
         let ready = view.ready().low_word();
         let (last, preemptions, choices) = match self.frames.last() {
             None => (None, 0, 0),
-            Some(frame) if frame.forced => (frame.last, frame.spent(), frame.choices),
-            Some(frame) => (Some(frame.task), frame.spent(), frame.choices + u32::from(frame.able.count_ones() > 1)),
+            Some(frame) => {
+                let last = if frame.forced { frame.last } else { Some(frame.task) };
+                (last, frame.spent(), frame.choices + u32::from(frame.decides()))
+            }
         };
         let asleep = if self.way.sleep_sets { self.sleepers() } else { SmallVec::new() };
         let sleeping = asleep.iter().fold(0, |mask, asleep| mask | 1 << asleep.task);

@@ -48,7 +48,7 @@ pub struct SearchOptions {
     pub preemptions_max: Option<u32>,
     /// Bytes that the cache may take; when it is full, the search ends without a proof.
     pub cache_bytes_max: u64,
-    /// Runs after which the search ends without a proof.
+    /// Runs that the search may take; if it needs more, it ends without a proof.
     pub runs_max: u64,
     /// OS threads. With more than one, counts of runs and states depend on timing; the verdict does not.
     pub jobs: usize,
@@ -142,7 +142,7 @@ pub struct SearchCounts {
     pub steps: u64,
     /// Different states met.
     pub states: u64,
-    /// The longest run.
+    /// Choices on the deepest path.
     pub depth_max: u64,
     /// How often the search started over because it had believed too much.
     pub restarts: u64,

@@ -206,8 +206,13 @@ struct Own {
 
 impl Own {
     fn run<T: Send>(&mut self, shared: &Shared<'_, T>, explorer: &mut Explorer, dfs: &mut Dfs, model: &impl Model<T>) {
-        let performed = model(explorer, dfs);
+        // Before it is performed: several workers must not all take the last one.
         let number = shared.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        if number > shared.options.runs_max {
+            shared.end(&mut shared.board(), SearchEnd::RunsMax);
+            return;
+        }
+        let performed = model(explorer, dfs);
         let (changed, terminal) = explorer.with_tracker(|tracker| {
             dfs.finish(tracker.print());
             (tracker.classes_mut().take_changed(), tracker.key())
@@ -215,7 +220,7 @@ impl Own {
         self.since_look += 1;
         self.counts.runs += 1;
         self.counts.steps += performed.result.steps;
-        self.counts.depth_max = self.counts.depth_max.max(performed.result.steps);
+        self.counts.depth_max = self.counts.depth_max.max(dfs.choices());
         self.counts.pruned += u64::from(dfs.cut().is_some());
         let end = match (dfs.cut(), &performed.result.outcome) {
             _ if performed.told.is_some() => (!shared.options.keep_going).then_some(SearchEnd::Told),
@@ -223,7 +228,6 @@ impl Own {
             (Some(Cut::TooManyTasks), _) => Some(SearchEnd::TooManyTasks),
             (_, Outcome::Interrupted) => Some(SearchEnd::Stopped),
             (None, Outcome::StepLimit { .. } | Outcome::Livelock { .. }) => Some(SearchEnd::StepLimit),
-            _ if number >= shared.options.runs_max => Some(SearchEnd::RunsMax),
             _ => None,
         };
         if shared.options.terminals && dfs.cut().is_none() {
