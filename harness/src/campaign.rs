@@ -161,7 +161,7 @@ fn exploration(plan: &Plan, explored: &Explored, tally: &Tally) -> Exploration {
         schedules: tally.schedules,
         steps: tally.steps,
         steps_max_seen: tally.steps_max_seen,
-        depth_max: None,
+        depth_max: explored.depth_max,
         deadlocks: tally.deadlocks,
         strength: strength(plan, explored, tally),
         states: explored.states,

@@ -153,6 +153,8 @@ fn an_exhaustive_search_proves_and_goes_the_same_way_each_time_on_one_thread() {
     assert_eq!((&first["strategy"], &strength["kind"]), (&"exhaustive".into(), &"proved".into()));
     assert_eq!((&strength["schedules"], &strength["states"]), (&first["schedules"], &first["states"]));
     assert!(first["schedules"].as_u64() > Some(1) && first["states"].as_u64() > Some(1), "{first}");
+    let depth = first["depth_max"].as_u64();
+    assert!(depth > Some(0) && depth < first["steps_max_seen"].as_u64(), "{first}");
     assert_eq!(exploration(), first);
 }
 
@@ -238,6 +240,25 @@ fn a_search_that_goes_on_counts_every_schedule_of_a_deadlock() {
     let [only] = &all.signatures[..] else { panic!("one deadlock in several schedules: {all:?}") };
     assert_eq!((&only.signature, only.schedules), (&first.signatures[0].signature, all.deadlocks));
     assert!(only.schedules > 1 && only.first_schedule == first.schedules, "{only:?}");
+}
+
+#[test]
+fn a_bounded_search_that_goes_on_keeps_what_it_found_at_the_bounds_before() {
+    let folder = Folder::new();
+    let exploration = |args: &[&str]| {
+        let which =
+            ["explore", "bio/rescuer-many-tasks", "--variant", "rescue=none", "--jobs", "1", "--json", "r.json"];
+        let ended = folder.dmlab(&[&which, args].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        read(&folder, "r.json").cells.remove(0).exploration.unwrap()
+    };
+    let first = exploration(&["--bound", "3"]);
+    let [one, two, three] = ["1", "2", "3"].map(|bound| exploration(&["--bound", bound, "--keep-going"]));
+    for (all, fewer) in [(&one, &first), (&two, &one), (&three, &two)] {
+        assert!(all.schedules > fewer.schedules && all.deadlocks > fewer.deadlocks, "{all:?} after {fewer:?}");
+        assert_eq!(all.strength, first.strength, "the first is the one that is shown");
+        assert_eq!(all.signatures[0].first_schedule, first.schedules);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! not depend on the number of threads.
 //! Not here: what is wrong with a schedule (the caller says), what the whole is worth (`crate::campaign`).
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,6 +91,8 @@ pub struct Explored {
     pub states: Option<u64>,
     /// Schedules that were cut off because they lead nowhere new.
     pub pruned: Option<u64>,
+    /// Choices on the deepest path, where somebody counted them.
+    pub depth_max: Option<u64>,
     /// Preemptions up to which everything was covered; `None` where nothing was kept out.
     pub up_to: Option<u32>,
     /// Locks that were taken in circular order.
@@ -190,7 +193,7 @@ impl Search<'_> {
             timers_any: plan.timers_any,
         };
         let stop = AtomicBool::new(false);
-        let lock_order = Mutex::new(std::collections::BTreeSet::new());
+        let lock_order = Mutex::new(BTreeSet::new());
         let run_one = |explorer: &mut Explorer, strategy: &mut dyn Strategy, run: u64| {
             let seen = self.perform(explorer, strategy, run);
             lock_order.lock().unwrap_or_else(PoisonError::into_inner).extend(explorer.lock_order_findings());
@@ -242,7 +245,17 @@ impl Search<'_> {
         let end = if stopped && told.is_none() { self.why_stopped() } else { End::Done };
         let first = locked(&self.first).take();
         let lock_order = lock_order.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
-        Explored { end, told, first, states: None, pruned: None, up_to: None, lock_order, learnt: None }
+        Explored {
+            end,
+            told,
+            first,
+            states: None,
+            pruned: None,
+            depth_max: None,
+            up_to: None,
+            lock_order,
+            learnt: None,
+        }
     }
 
     fn strategy(&self) -> Box<dyn Strategy> {
@@ -264,20 +277,27 @@ impl Search<'_> {
             (scenarios::Strategy::Icb, bound) => (0..=bound.unwrap_or(BOUND_MAX)).map(Some).collect(),
             _ => vec![None],
         };
-        let (mut states, mut pruned, mut runs) = (0, 0, 0);
+        let (mut states, mut pruned, mut runs, mut depth_max) = (0, 0, 0, 0);
+        // Of all bounds: what is told at a low one needs few preemptions.
+        let (mut told, mut lock_order) = (None, BTreeSet::new());
         let mut last = None;
         for bound in bounds {
-            let report = self.search(bound, runs);
-            (states, pruned, runs) = (report.counts.states, pruned + report.counts.pruned, runs + report.counts.runs);
-            let over = report.end != SearchEnd::Exhausted || !report.told.is_empty() || !report.bounded;
+            let mut report = self.search(bound, runs);
+            let first = report.told.drain(..).next();
+            told = told.or_else(|| first.map(|telling| (runs + telling.run, telling.told)));
+            lock_order.extend(report.lock_order.drain(..));
+            let counts = report.counts;
+            (states, depth_max) = (states.max(counts.states), depth_max.max(counts.depth_max));
+            (pruned, runs) = (pruned + counts.pruned, runs + counts.runs);
+            let covered = matches!(report.end, SearchEnd::Exhausted | SearchEnd::Told);
+            let over = !covered || !report.bounded || (told.is_some() && !self.plan.explore.keep_going);
             last = Some((bound, report));
             if over {
                 break;
             }
         }
-        let (bound, mut report) = last.expect("there is a bound to begin with");
-        let told = (!report.told.is_empty()).then(|| report.told.remove(0));
-        let told = told.map(|telling| self.told(runs - report.counts.runs + telling.run, telling.told));
+        let (bound, report) = last.expect("there is a bound to begin with");
+        let told = told.map(|(number, telling)| self.told(number, telling));
         let end = match (report.end, report.doubt) {
             (SearchEnd::Exhausted | SearchEnd::Told, None) => End::Done,
             (SearchEnd::Exhausted | SearchEnd::Told, Some(doubt)) => End::GivenUp(doubt),
@@ -295,8 +315,9 @@ impl Search<'_> {
             first: locked(&self.first).take(),
             states: Some(states),
             pruned: Some(pruned),
+            depth_max: Some(depth_max),
             up_to: bound.filter(|_| report.bounded),
-            lock_order: report.lock_order,
+            lock_order: lock_order.into_iter().collect(),
             learnt: Some(report.learnt),
         }
     }
@@ -306,7 +327,7 @@ impl Search<'_> {
         let options = SearchOptions {
             preemptions_max,
             cache_bytes_max: plan.cache_bytes_max,
-            runs_max: plan.bounds().1.saturating_sub(runs_before).max(1),
+            runs_max: plan.bounds().1.saturating_sub(runs_before),
             jobs: plan.jobs,
             shard: self.shard(),
             timers_any: plan.timers_any,
