@@ -13,6 +13,8 @@
 //! before its hook runs. Completions are unwound in a loop, however long the chain.
 //! Not here: splitting ([`super::split`]) and allocation from a set ([`super::bio_set`]).
 
+mod details;
+
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ use crate::sched::{Digest, ObjectId, OpKind, Task, TaskId};
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
 use crate::variants::Planted;
+
+pub(crate) use details::BioDetails;
 
 /// Who is told when a bio has ended.
 pub trait EndIo: Send + Sync {
@@ -59,6 +63,21 @@ pub trait Completion: Send + Sync {
     /// dm's `free_tio`: gives the element back, if it is the bio's alone, without telling anyone. The bio was never
     /// submitted.
     fn discard(&self, current: &Task);
+
+    /// `dm_bio_get_target_bio_nr`: which of the duplicates of a flush or discard a dm target's bio is.
+    fn target_bio_nr(&self) -> u64 {
+        0
+    }
+
+    /// `dm_per_bio_data`: what the target that mapped the bio has noted about it.
+    fn per_bio_data(&self, _current: &Task) -> u64 {
+        0
+    }
+
+    /// Notes something for the target that maps the bio.
+    fn set_per_bio_data(&self, current: &Task, _data: u64) {
+        current.bug("per-bio data for a bio that is no dm target's");
+    }
 }
 
 /// `bio_endio`: drops a share of `done`, and of whatever ends with it.
@@ -102,7 +121,7 @@ impl Shares {
     }
 
     /// What the next to drop a share can find out.
-    fn digest(&self, into: &mut Digest<'_>) {
+    pub(crate) fn digest(&self, into: &mut Digest<'_>) {
         into.word(u64::from(self.remaining));
         into.word(self.status as u64);
     }
@@ -251,6 +270,21 @@ impl Bio {
     /// The completion half.
     pub const fn done(&self) -> &Arc<dyn Completion> {
         &self.done
+    }
+
+    /// `dm_bio_get_target_bio_nr`: which of the duplicates of a flush or discard this is, from 0. For dm targets.
+    pub fn target_bio_nr(&self) -> u64 {
+        self.done.target_bio_nr()
+    }
+
+    /// `dm_per_bio_data`: what the target that mapped the bio has noted about it; 0 at first.
+    pub fn per_bio_data(&self, current: &Task) -> u64 {
+        self.done.per_bio_data(current)
+    }
+
+    /// Notes something about the bio for the target's `end_io`. For dm targets, while they have the bio in hand.
+    pub fn set_per_bio_data(&self, current: &Task, data: u64) {
+        self.done.set_per_bio_data(current, data);
     }
 
     /// `bio_advance`: the first `sectors` are somebody else's now.

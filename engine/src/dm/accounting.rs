@@ -19,19 +19,26 @@ pub struct IoAccounting {
     wait: WaitQueue,
     block_io: Variable,
     suspended: Variable,
+    /// `DMF_NOFLUSH_SUSPENDING`.
+    noflush_suspending: Variable,
+    /// `DMF_POST_SUSPENDING`.
+    post_suspending: Variable,
 }
 
 impl IoAccounting {
     /// Nothing in flight on the device `name`.
     pub fn new(current: &Task, name: &str, planted: Planted) -> Self {
         let runtime = current.runtime();
+        let flag = |flag: &str| Variable::new(runtime, &format!("{name}.{flag}"), 0);
         Self {
             name: name.into(),
             planted,
             in_flight: Count::new(runtime, &format!("{name}.in_flight")),
             wait: WaitQueue::new(runtime, &format!("{name}.wait")),
-            block_io: Variable::new(runtime, &format!("{name}.block_io"), 0),
-            suspended: Variable::new(runtime, &format!("{name}.suspended"), 0),
+            block_io: flag("block_io"),
+            suspended: flag("suspended"),
+            noflush_suspending: flag("noflush_suspending"),
+            post_suspending: flag("post_suspending"),
         }
     }
 
@@ -76,6 +83,26 @@ impl IoAccounting {
     #[inline]
     pub fn is_suspended(&self) -> bool {
         self.suspended.get() != 0
+    }
+
+    /// Says that a suspend is (not) under way that pushes bios back.
+    pub fn set_noflush_suspending(&self, noflush: bool) {
+        self.noflush_suspending.set(u64::from(noflush));
+    }
+
+    /// `__noflush_suspending`.
+    pub fn is_noflush_suspending(&self) -> bool {
+        self.noflush_suspending.get() != 0
+    }
+
+    /// Says that the `postsuspend` hooks are (not) being called.
+    pub fn set_post_suspending(&self, post: bool) {
+        self.post_suspending.set(u64::from(post));
+    }
+
+    /// `dm_post_suspending_md`.
+    pub fn is_post_suspending(&self) -> bool {
+        self.post_suspending.get() != 0
     }
 
     /// I7: no map call between the return of a suspend and the resume.

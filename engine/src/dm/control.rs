@@ -1,8 +1,9 @@
-//! [`DmControl`]: the ioctls of dm, typed: create, load, suspend, resume, status, table, remove (dm-spec §8).
+//! [`DmControl`]: the ioctls of dm, typed: create, load, suspend, resume, message, wait, status, table, remove
+//! (dm-spec §8).
 //!
 //! Invariants: names are unique; a loaded table waits in the inactive slot until a resume takes it; a device that is
 //! held open is not removed. Lock order: the hash lock, then a device's own.
-//! Not here: the wire format, uuids, rename, messages, events, deferred removal.
+//! Not here: the wire format, uuids, rename, deferred removal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::errno::Errno;
-use super::mapped_device::{DmDriver, MappedDevice};
-use super::table::{Slot, Table, TableContext};
+use super::mapped_device::{DmDriver, MappedDevice, SuspendFlags};
+use super::table::{Slot, Table, TableContext, split_args};
 use super::target::TargetType;
 use crate::block::device::DM_MAJOR;
 use crate::block::{BlockCore, DevId, Device};
@@ -144,9 +145,10 @@ impl DmControl {
                 (false, false) => Err(Errno::ENXIO),
             }
         };
+        let host = cell.md.new_host(current, cell.dev.id());
         let context = TableContext {
             device: name,
-            dev: &cell.dev.id().to_string(),
+            host: &host,
             accounting: cell.md.accounting(),
             core: &self.core,
             types: self.types,
@@ -159,11 +161,14 @@ impl DmControl {
         {
             self.core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
             self.core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
+            slot.destroy(current);
             return Err(Errno::EINVAL);
         }
         cell.loaded.set(1);
         let replaced = cell.inactive.change(current, |inactive| inactive.replace(slot));
-        drop(replaced);
+        if let Some(replaced) = replaced {
+            replaced.destroy(current);
+        }
         Ok(())
     }
 
@@ -178,9 +183,9 @@ impl DmControl {
     ///
     /// # Errors
     /// `ENXIO` when there is no such device.
-    pub fn suspend(&self, current: &Task, name: &str, noflush: bool) -> Result<(), Errno> {
+    pub fn suspend(&self, current: &Task, name: &str, flags: SuspendFlags) -> Result<(), Errno> {
         let cell = self.find(current, name)?;
-        if cell.md.is_suspended() { Ok(()) } else { cell.md.suspend(current, noflush) }
+        if cell.md.is_suspended() { Ok(()) } else { cell.md.suspend(current, flags) }
     }
 
     /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one.
@@ -197,13 +202,18 @@ impl DmControl {
         let inactive = cell.inactive.change(current, Option::take);
         if let Some(slot) = inactive {
             if !cell.md.is_suspended()
-                && let Err(errno) = cell.md.suspend(current, false)
+                && let Err(errno) = cell.md.suspend(current, SuspendFlags::LOCKFS)
             {
                 // Lost a race with another suspend: the table waits on, unless a newer one has come.
                 cell.inactive.change(current, |inactive| inactive.get_or_insert(slot).table().size());
                 return Err(errno);
             }
-            cell.md.swap_table(current, &cell.dev, slot)?;
+            let replaced = cell.md.swap_table(current, &cell.dev, slot)?;
+            let result = if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) };
+            if let Some(replaced) = replaced {
+                replaced.destroy(current);
+            }
+            return result;
         }
         if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) }
     }
@@ -225,18 +235,71 @@ impl DmControl {
         }
         drop(cells);
         self.devices.remove(current, cell.dev.id());
+        // dm_table_event in __hash_remove, for whoever waits.
+        if cell.md.live_table(current).is_some() {
+            cell.md.events().raise(current);
+        }
         let inactive = cell.inactive.change(current, Option::take);
-        drop(inactive);
+        if let Some(inactive) = inactive {
+            inactive.destroy(current);
+        }
         cell.md.destroy(current);
         Ok(())
     }
 
-    /// `dmsetup status`: a line per target.
+    /// `DM_TARGET_MSG`: hands `text` to the target at `sector`, or to the core if it begins with `@`; gives the reply.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device, `EINVAL` for what nobody understands; else what the target answers.
+    pub fn message(&self, current: &Task, name: &str, sector: Sectors, text: &str) -> Result<Option<String>, Errno> {
+        let _frame = current.enter("target_message");
+        let cell = self.find(current, name)?;
+        let refuse = |message: &str| {
+            self.core.log(current, format!("device-mapper: ioctl: {message}"));
+            Err(Errno::EINVAL)
+        };
+        let words = split_args(text);
+        let argv: Vec<&str> = words.iter().map(String::as_str).collect();
+        let Some(first) = argv.first() else { return refuse("Empty message received.") };
+        if first.starts_with('@') {
+            return refuse(&format!("Unsupported message sent to DM core: {first}"));
+        }
+        cell.md.with_live_table(current, |table| {
+            let Some(table) = table else { return refuse("The device has no table.") };
+            let Some((_, target)) = table.find(sector) else {
+                return refuse("Target message sector outside device.");
+            };
+            target.target.message(current, table.host(), &argv)
+        })
+    }
+
+    /// The number of the device's last event (`event_nr` of every reply).
     ///
     /// # Errors
     /// `ENXIO` when there is no such device.
-    pub fn status(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
-        self.lines(current, name, |target| target.status())
+    pub fn event_nr(&self, current: &Task, name: &str) -> Result<u32, Errno> {
+        Ok(self.find(current, name)?.md.events().number(current))
+    }
+
+    /// `DM_DEV_WAIT`: sleeps until the number of the device's last event is another than `known`; gives the lines of
+    /// `dmsetup status`.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn wait_event(&self, current: &Task, name: &str, known: u32) -> Result<Vec<String>, Errno> {
+        let _frame = current.enter("dev_wait");
+        let cell = self.find(current, name)?;
+        cell.md.events().wait(current, known);
+        Ok(Self::lines(current, &cell, |target| target.status(current, false)))
+    }
+
+    /// `dmsetup status [--noflush]`: a line per target.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn status(&self, current: &Task, name: &str, noflush: bool) -> Result<Vec<String>, Errno> {
+        let cell = self.find(current, name)?;
+        Ok(Self::lines(current, &cell, |target| target.status(current, noflush)))
     }
 
     /// `dmsetup table`: a line per target.
@@ -244,15 +307,19 @@ impl DmControl {
     /// # Errors
     /// `ENXIO` when there is no such device.
     pub fn table(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
-        self.lines(current, name, |target| target.table())
+        let cell = self.find(current, name)?;
+        Ok(Self::lines(current, &cell, |target| target.table(current)))
     }
 
-    fn lines(&self, current: &Task, name: &str, say: fn(&dyn super::Target) -> String) -> Result<Vec<String>, Errno> {
-        let Some(table) = self.find(current, name)?.md.live_table(current) else { return Ok(Vec::new()) };
-        let line = |target: &super::table::TableTarget| {
-            format!("{} {} {} {}", target.range.begin, target.range.len, target.kind.name, say(&*target.target))
-        };
-        Ok(table.targets().iter().map(line).collect())
+    /// `retrieve_status`, with the live table held.
+    fn lines(current: &Task, cell: &Cell, say: impl Fn(&dyn super::Target) -> String) -> Vec<String> {
+        cell.md.with_live_table(current, |table| {
+            let targets = table.map_or(&[][..], Table::targets);
+            let line = |target: &super::table::TableTarget| {
+                format!("{} {} {} {}", target.range.begin, target.range.len, target.kind.name, say(&*target.target))
+            };
+            targets.iter().map(line).collect()
+        })
     }
 
     /// The device of that name.

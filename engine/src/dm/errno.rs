@@ -30,6 +30,19 @@ impl Errno {
             Self::ENXIO => "ENXIO",
         }
     }
+
+    /// As a positive number, on all architectures that use the generic table.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::ENOENT => 2,
+            Self::EIO => 5,
+            Self::ENXIO => 6,
+            Self::ENOMEM => 12,
+            Self::EBUSY => 16,
+            Self::ENODEV => 19,
+            Self::EINVAL => 22,
+        }
+    }
 }
 
 impl fmt::Display for Errno {

@@ -12,11 +12,10 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use dmlab_units::Sectors;
-
 use super::table::Table;
+use super::tio::{CloneState, Piece, tell_target};
+use crate::block::BlkStatus;
 use crate::block::bio::{Completion, Ending, Shares, bio_endio};
-use crate::block::{BlkStatus, EndIo};
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::sync::Mempool;
@@ -27,8 +26,8 @@ use crate::variants::Planted;
 pub struct DmIo {
     id: ObjectId,
     table: Arc<Table>,
-    /// Where the embedded clone went: target and first sector.
-    piece: (usize, Sectors),
+    /// Where the embedded clone went.
+    piece: Piece,
     state: Tiny<IoState>,
 }
 
@@ -37,8 +36,8 @@ struct IoState {
     status: BlkStatus,
     completes: Option<Arc<dyn Completion>>,
     element: Option<Element>,
-    /// Of the embedded clone.
-    clone: Shares,
+    /// The embedded clone.
+    clone: CloneState,
 }
 
 impl DmIo {
@@ -50,10 +49,10 @@ impl DmIo {
         completes: Arc<dyn Completion>,
         element: Element,
         holders: u32,
-        piece: (usize, Sectors),
+        piece: Piece,
     ) -> Arc<Self> {
         table.accounting().start();
-        let (completes, element, clone) = (Some(completes), Some(element), Shares::default());
+        let (completes, element, clone) = (Some(completes), Some(element), CloneState::default());
         let state = IoState { remaining: holders, status: BlkStatus::Ok, completes, element, clone };
         let id = current.runtime().register("dm_io", "dm_io");
         Arc::new(Self { id, table, piece, state: Tiny::new(state) })
@@ -113,43 +112,23 @@ impl DmIo {
             None => pools.io_bs.as_ref().expect("a table has one or the other").pool(),
         }
     }
-
-    /// `clone_endio`, as far as it tells the target.
-    fn tell_target(&self, current: &Task, (target, sector): (usize, Sectors), status: BlkStatus) {
-        if self.table.wants_end_io() {
-            let target = &self.table.targets()[target];
-            target.target.end_io(current, &target.range, sector, status);
-        }
-    }
-}
-
-/// Packs which target a clone went to and which sector it began at into a hook's cookie.
-pub(super) const fn cookie(target: usize, sector: Sectors) -> u64 {
-    (target as u64) << 48 | sector.0
-}
-
-/// For clones from `md->bs`.
-impl EndIo for DmIo {
-    /// `clone_endio`.
-    fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, cookie: u64) {
-        let _frame = current.enter("clone_endio");
-        let piece = ((cookie >> 48) as usize, Sectors(cookie & ((1 << 48) - 1)));
-        self.tell_target(current, piece, status);
-        self.dec_pending(current, status);
-    }
 }
 
 /// For the embedded clone.
 impl Completion for DmIo {
     fn get_share(&self, current: &Task) {
-        self.state.lock_for(current).clone.get(current);
+        self.state.lock_for(current).clone.shares.get(current);
     }
 
     fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
         let _frame = current.enter("clone_endio");
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
-        let status = self.state.lock_for(current).clone.put(current, status, up_a_chain)?;
-        self.tell_target(current, self.piece, status);
+        let status = self.state.lock_for(current).clone.shares.put(current, status, up_a_chain)?;
+        let reopen = || {
+            self.state.lock_for(current).clone.shares = Shares::default();
+            Arc::clone(&self) as Arc<dyn Completion>
+        };
+        let status = tell_target(current, &self, &self.piece, status, reopen)?;
         self.drop_hold(current, status)
     }
 
@@ -161,5 +140,17 @@ impl Completion for DmIo {
 
     fn discard(&self, _current: &Task) {
         // The element is the dm_io's, which goes with its last hold.
+    }
+
+    fn target_bio_nr(&self) -> u64 {
+        self.piece.number
+    }
+
+    fn per_bio_data(&self, current: &Task) -> u64 {
+        self.state.lock_for(current).clone.per_bio_data
+    }
+
+    fn set_per_bio_data(&self, current: &Task, data: u64) {
+        self.state.lock_for(current).clone.per_bio_data = data;
     }
 }

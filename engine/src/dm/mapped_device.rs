@@ -5,18 +5,19 @@
 //! the readers and then for what is in flight, so that after it nothing is mapped and nothing is under way (I7);
 //! bios are deferred and processed first in, first out (a suspend that comes between sends the one in
 //! hand to the end of the queue, as in the kernel).
-//! Not here: noflush push-back (no target here requeues), file system freezing, internal suspend, events.
+//! Not here: noflush push-back, file system freezing, internal suspend.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::accounting::IoAccounting;
 use super::errno::Errno;
+use super::host::{Events, TargetHost};
 use super::split::split_and_process_bio;
 use super::table::{Slot, Table};
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
-use crate::block::{Bio, BioOp, BioSet, BlkStatus, BlockCore, Device, Driver};
+use crate::block::{Bio, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
 use crate::sched::Task;
 use crate::sync::{Mutex, SpinSection, Srcu, Work, Workqueue, WqFlags};
 use crate::variants::{Planted, Split, Variants};
@@ -38,6 +39,17 @@ struct SuspendState {
     active: Option<Slot>,
 }
 
+bitflags::bitflags! {
+    /// How to suspend.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SuspendFlags: u32 {
+        /// `DM_SUSPEND_LOCKFS_FLAG`: freeze what lives on the device first.
+        const LOCKFS = 1;
+        /// `DM_SUSPEND_NOFLUSH_FLAG`: targets may push bios back instead of finishing them.
+        const NOFLUSH = 1 << 1;
+    }
+}
+
 /// A dm device.
 pub struct MappedDevice {
     name: Box<str>,
@@ -45,6 +57,7 @@ pub struct MappedDevice {
     live: Srcu<Live>,
     suspend_lock: Mutex<SuspendState>,
     accounting: Arc<IoAccounting>,
+    events: Arc<Events>,
     deferred: SpinSection<VecDeque<Bio>>,
     wq: Workqueue,
     work: Work,
@@ -69,6 +82,7 @@ impl MappedDevice {
                 live: Srcu::new(runtime, &named("io_barrier"), Live::default()),
                 suspend_lock: Mutex::new(runtime, &named("suspend_lock"), SuspendState::default()),
                 accounting: Arc::new(IoAccounting::new(current, name, core.variants().planted)),
+                events: Arc::new(Events::new(current, name)),
                 deferred: SpinSection::new(runtime, &named("deferred_lock"), VecDeque::new()),
                 wq: Workqueue::new(runtime, &format!("kdmflush/{name}"), WqFlags::ORDERED_RECLAIM),
                 work,
@@ -95,6 +109,22 @@ impl MappedDevice {
     /// I/O in flight.
     pub(super) const fn accounting(&self) -> &Arc<IoAccounting> {
         &self.accounting
+    }
+
+    /// Its events.
+    pub const fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// The way to it for a new table; `dev` is its number.
+    pub(super) fn new_host(&self, current: &Task, dev: DevId) -> Arc<TargetHost> {
+        TargetHost::new(current, &self.core, (&self.name, dev), &self.accounting, &self.events)
+    }
+
+    /// `dm_get_live_table` and `dm_put_live_table` around `use_it`.
+    pub(super) fn with_live_table<R>(&self, current: &Task, use_it: impl FnOnce(Option<&Table>) -> R) -> R {
+        let live = self.live.read_lock(current);
+        use_it(live.table.as_deref())
     }
 
     /// The live table.
@@ -170,15 +200,20 @@ impl MappedDevice {
     ///
     /// # Errors
     /// `EINVAL` when it is suspended already (the ioctl looks first, so only the loser of a race sees it).
-    pub fn suspend(&self, current: &Task, _noflush: bool) -> Result<(), Errno> {
+    pub fn suspend(&self, current: &Task, flags: SuspendFlags) -> Result<(), Errno> {
         let _frame = current.enter("dm_suspend");
         let mut state = self.suspend_lock.lock(current);
         if state.suspended {
             return Err(Errno::EINVAL);
         }
         let table = self.live.published().table;
+        let targets = table.as_deref().map_or(&[][..], Table::targets);
+        let noflush = flags.contains(SuspendFlags::NOFLUSH);
+        // Before presuspend: a target that pushes bios back looks at it.
+        self.accounting.set_noflush_suspending(noflush);
+        targets.iter().for_each(|target| target.target.presuspend(current));
         self.accounting.set_block_io(true);
-        self.live.publish(current, Live { table, block_io: true });
+        self.live.publish(current, Live { table: table.clone(), block_io: true });
         self.live.synchronize(current);
         self.wq.flush(current);
         if self.planted() != Planted::SuspendNoWait {
@@ -187,6 +222,10 @@ impl MappedDevice {
         self.accounting.check_nothing_in_flight(current);
         state.suspended = true;
         self.accounting.set_suspended(true);
+        self.accounting.set_noflush_suspending(false);
+        self.accounting.set_post_suspending(true);
+        targets.iter().for_each(|target| target.target.postsuspend(current));
+        self.accounting.set_post_suspending(false);
         Ok(())
     }
 
@@ -196,24 +235,30 @@ impl MappedDevice {
         section();
     }
 
-    /// `dm_swap_table`: makes the table in `slot` the live one of a suspended device.
+    /// `dm_swap_table`: makes the table in `slot` the live one of a suspended device; gives the one that was.
     ///
     /// # Errors
     /// `EINVAL` when the device is not suspended, or the table does not fit the devices below; then the old one stays.
-    pub fn swap_table(&self, current: &Task, dev: &Device, slot: Slot) -> Result<(), Errno> {
+    pub fn swap_table(&self, current: &Task, dev: &Device, slot: Slot) -> Result<Option<Slot>, Errno> {
         let _frame = current.enter("dm_swap_table");
         let mut state = self.suspend_lock.lock(current);
         if !state.suspended {
+            slot.destroy(current);
             return Err(Errno::EINVAL);
         }
         if let Some(complaint) = slot.table().invalid_area() {
             self.core.log(current, format!("device-mapper: table: {}: {complaint}", dev.id()));
+            slot.destroy(current);
             return Err(Errno::EINVAL);
         }
         dev.set_capacity(slot.table().size());
         self.live.publish(current, Live { table: Some(Arc::clone(slot.table())), block_io: true });
-        state.active = Some(slot);
-        Ok(())
+        slot.table().host().set_bound(true);
+        let replaced = state.active.replace(slot);
+        if let Some(replaced) = &replaced {
+            replaced.table().host().set_bound(false);
+        }
+        Ok(replaced)
     }
 
     /// `dm_resume`: lets I/O flow again.
@@ -224,9 +269,8 @@ impl MappedDevice {
         let _frame = current.enter("dm_resume");
         let mut state = self.suspend_lock.lock(current);
         let live = self.live.published();
-        if !state.suspended || live.table.is_none() {
-            return Err(Errno::EINVAL);
-        }
+        let Some(table) = live.table.as_deref().filter(|_| state.suspended) else { return Err(Errno::EINVAL) };
+        self.resume_targets(current, table)?;
         state.suspended = false;
         // Before I/O can flow, so that nobody who maps sees the device still marked as suspended.
         self.accounting.set_suspended(false);
@@ -238,16 +282,32 @@ impl MappedDevice {
         Ok(())
     }
 
+    /// `dm_table_resume_targets`.
+    fn resume_targets(&self, current: &Task, table: &Table) -> Result<(), Errno> {
+        for target in table.targets() {
+            target.target.preresume(current).inspect_err(|errno| {
+                let (dev, name, number) = (table.host().dev(), target.kind.name, errno.number());
+                let message = format!("device-mapper: table: {dev}: {name}: preresume failed, error = -{number}");
+                self.core.log(current, message);
+            })?;
+        }
+        table.targets().iter().for_each(|target| target.target.resume(current));
+        Ok(())
+    }
+
     /// `__dm_destroy`: no table, no I/O. The caller has made sure that nobody holds the device open.
     pub fn destroy(&self, current: &Task) {
         let _frame = current.enter("dm_destroy");
         // A device that was suspended already stays so.
-        let _ = self.suspend(current, true);
+        let _ = self.suspend(current, SuspendFlags::NOFLUSH);
         self.wq.drain(current);
         self.live.publish(current, Live::default());
         self.live.synchronize(current);
         let active = self.suspend_lock.lock(current).active.take();
-        drop(active);
+        if let Some(active) = active {
+            active.table().host().set_bound(false);
+            active.destroy(current);
+        }
     }
 
     /// What must be true when nothing runs any more: nothing in flight or deferred, every set's pool at rest.

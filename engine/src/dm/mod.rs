@@ -1,27 +1,31 @@
 //! The device-mapper core: tables, mapped devices, splitting, suspend and resume, and the typed ioctls.
 //!
-//! Reading order: [`errno`], [`target`] (what a target type is), [`table`] (dmsetup's syntax, the kernel's refusals),
-//! [`mapped_device`] (`struct mapped_device`: submit, defer, suspend, resume), [`split`] (`dm_split_and_process_bio`,
-//! variant by variant), [`io`] (`struct dm_io`: counting the pieces), [`accounting`]
-//! (I/O in flight), [`control`] (dm-ioctl). Constructors read their words with [`args`].
+//! Reading order: [`errno`], [`target`] (what a target type is), [`host`] (what it may ask of its device), [`table`]
+//! (dmsetup's syntax, the kernel's refusals), [`mapped_device`] (`struct mapped_device`: submit, defer, suspend,
+//! resume), [`split`] (`dm_split_and_process_bio`, variant by variant), [`io`] (`struct dm_io`: counting the pieces),
+//! `tio` (`struct dm_target_io`: one clone), [`accounting`] (I/O in flight), [`control`] (dm-ioctl).
+//! Constructors read their words with [`args`].
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
 //! Not here: any target type; request-based dm; flush duplication, discards; requeueing of pieces; internal suspend,
-//! deferred removal, messages, events.
+//! deferred removal.
 
 pub mod accounting;
 pub mod args;
 pub mod control;
 pub mod errno;
+pub mod host;
 pub mod io;
 pub mod mapped_device;
 pub mod split;
 pub mod table;
 pub mod target;
+mod tio;
 
 pub use control::{DeviceTable, DmControl};
 pub use errno::Errno;
-pub use mapped_device::MappedDevice;
+pub use host::TargetHost;
+pub use mapped_device::{MappedDevice, SuspendFlags};
 pub use table::Table;
-pub use target::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+pub use target::{Ended, Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};

@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::io::{DmIo, cookie};
+use super::io::DmIo;
 use super::table::{Table, TableTarget};
 use super::target::Mapped;
+use super::tio::{Piece, TargetIo, details_for};
 use crate::block::split::bio_split;
 use crate::block::submit::{BioLists, submit_bio_noacct};
 use crate::block::{Bio, BioSet, BlkStatus, Device};
@@ -61,8 +62,7 @@ fn all_pieces(current: &Task, dev: &Arc<Device>, bio_split: &BioSet, table: Arc<
         let pool = table.pools().io_pool.as_ref().expect("these variants have an io_pool");
         pool.alloc(current, Gfp::NoIo).expect("an allocation that may wait succeeds")
     };
-    let nowhere = (0, Sectors::ZERO);
-    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 1, nowhere);
+    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 1, Piece::NONE);
     let ci = CloneInfo { dev, bio_split, io };
     // The bio keeps its size until the remainder is sent away; `at` walks over it.
     let mut at = Sectors::ZERO;
@@ -96,15 +96,17 @@ fn process_piece(
     let table = ci.io.table();
     let (index, target) = table.find(bio.sector + at).ok_or(BlkStatus::IoErr)?;
     let len = max_io_len(table, target, bio.sector + at).min(rest);
-    let pooled = {
+    let element = {
         let _frame = current.enter("alloc_tio");
         sleep_if_planted(current, table, ci.bio_split);
-        table.pools().bs.alloc(current)
+        table.pools().bs.alloc_element(current)
     };
-    let hook = (Arc::clone(&ci.io) as Arc<_>, cookie(index, bio.sector + at));
-    let mut clone = bio.clone_of(current, Some(pooled), Some(hook));
+    let mut clone = bio.with_done(Arc::clone(bio.done()));
     clone.advance(at);
     clone.truncate(len);
+    let details = details_for(&*target.target, &clone, len);
+    let piece = Piece { target: index, number: 0, details };
+    drop(clone.replace_done(TargetIo::new(current, &ci.io, piece, element)));
     ci.io.inc_pending(current);
     map_bio(current, ci.dev, &ci.io, target, clone);
     Ok(len)
@@ -125,6 +127,10 @@ fn map_bio(current: &Task, dev: &Device, io: &DmIo, target: &TableTarget, clone:
         Mapped::Kill(clone) => {
             clone.done().discard(current);
             io.dec_pending(current, BlkStatus::IoErr);
+        }
+        Mapped::Requeue(clone) => {
+            clone.done().discard(current);
+            io.dec_pending(current, BlkStatus::DmRequeue);
         }
     }
 }
@@ -195,7 +201,8 @@ fn trim(current: &Task, dev: &Arc<Device>, table: Arc<Table>, mut bio: Bio) {
         sleep_if_planted(current, &table, set);
         set.alloc_element(current)
     };
-    let piece = (index, bio.sector);
+    let details = details_for(&*target.target, &bio, len);
+    let piece = Piece { target: index, number: 0, details };
     if len == bio.sectors {
         // The whole bio: its descriptor becomes the clone's, and nothing need be shared.
         let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);

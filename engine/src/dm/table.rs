@@ -11,6 +11,7 @@ use dmlab_units::Sectors;
 
 use super::accounting::IoAccounting;
 use super::errno::Errno;
+use super::host::TargetHost;
 use super::target::{Target, TargetArgs, TargetRange, TargetType};
 use crate::block::{BioSet, BlockCore, Device};
 use crate::sched::Task;
@@ -42,15 +43,15 @@ pub struct Table {
     accounting: Arc<IoAccounting>,
     targets: Vec<TableTarget>,
     pools: Pools,
-    wants_end_io: bool,
+    host: Arc<TargetHost>,
 }
 
 /// What loading a table needs to know.
 pub struct TableContext<'a> {
     /// Name of the device, for pools.
     pub device: &'a str,
-    /// Its `major:minor`, for the log.
-    pub dev: &'a str,
+    /// The new table's way to it.
+    pub host: &'a Arc<TargetHost>,
     /// The device's I/O in flight.
     pub accounting: &'a Arc<IoAccounting>,
     /// The machine's block layer.
@@ -72,7 +73,7 @@ impl Table {
         let _frame = current.enter("table_load");
         let mut targets = Vec::with_capacity(lines.len());
         let refuse = |message: &str| {
-            context.core.log(current, format!("device-mapper: table: {}: {message}", context.dev));
+            context.core.log(current, format!("device-mapper: table: {}: {message}", context.host.dev()));
             Errno::EINVAL
         };
         if lines.is_empty() {
@@ -88,11 +89,10 @@ impl Table {
             end = target.range.begin + target.range.len;
             targets.push(target);
         }
-        let wants_end_io = targets.iter().any(|target| target.target.wants_end_io());
         let flushes = targets.iter().map(|target| target.target.num_flush_bios()).max().unwrap_or(0);
         let pools = Pools::new(current, context, flushes);
         let accounting = Arc::clone(context.accounting);
-        let table = Self { accounting, targets, pools, wants_end_io };
+        let table = Self { accounting, targets, pools, host: Arc::clone(context.host) };
         Ok(Slot::new(table))
     }
 
@@ -123,8 +123,8 @@ impl Table {
             return Err(refuse(&format!("{name}: Gap in table (-EINVAL)")));
         }
         let argv = argv.iter().map(String::as_str).collect();
-        let mut args =
-            TargetArgs { range, argv, planted: context.core.variants().planted, get_device: context.get_device };
+        let planted = context.core.variants().planted;
+        let mut args = TargetArgs { range, argv, planted, host: context.host, get_device: context.get_device };
         let target = (kind.ctr)(current, &mut args).map_err(|error| {
             refuse(&format!("{name}: {} (-{})", error.message, error.errno));
             error.errno
@@ -160,10 +160,9 @@ impl Table {
         &self.pools
     }
 
-    /// Whether any target wants to know how its bios end.
-    #[inline]
-    pub const fn wants_end_io(&self) -> bool {
-        self.wants_end_io
+    /// Its way to the device it is for.
+    pub const fn host(&self) -> &Arc<TargetHost> {
+        &self.host
     }
 
     /// `dm_table_get_size`.
@@ -202,6 +201,11 @@ impl Slot {
     pub const fn table(&self) -> &Arc<Table> {
         &self.0
     }
+
+    /// `dm_table_destroy`: the targets' destructors, then the devices below.
+    pub fn destroy(self, current: &Task) {
+        self.0.targets().iter().for_each(|target| target.target.dtr(current));
+    }
 }
 
 impl Drop for Slot {
@@ -226,7 +230,7 @@ impl Pools {
 }
 
 /// `dm_split_args`: words at white space; a backslash makes the next character ordinary, and is one itself at the end.
-fn split_args(line: &str) -> Vec<String> {
+pub(super) fn split_args(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = line.chars();

@@ -10,10 +10,11 @@ use dmlab_units::Sectors;
 use crate::block::{Bio, Device};
 use crate::dm::args::scan_u64;
 use crate::dm::target::CtrError;
-use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+use crate::dm::{Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::sched::Task;
 
-pub(super) static TYPE: TargetType = TargetType { name: "error", version: [1, 7, 0], ctr };
+pub(super) static TYPE: TargetType =
+    TargetType { name: "error", version: [1, 7, 0], features: TargetFeatures::WILDCARD, ctr };
 
 struct ErrorTarget {
     limits_of: Option<(Arc<Device>, Sectors)>,
@@ -45,11 +46,11 @@ impl Target for ErrorTarget {
         self.limits_of.iter().map(|(dev, start)| (Arc::clone(dev), *start, range.len)).collect()
     }
 
-    fn status(&self) -> String {
+    fn status(&self, _current: &Task, _noflush: bool) -> String {
         String::new()
     }
 
-    fn table(&self) -> String {
+    fn table(&self, _current: &Task) -> String {
         String::new()
     }
 }

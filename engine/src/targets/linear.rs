@@ -10,11 +10,12 @@ use dmlab_units::Sectors;
 use crate::block::{Bio, Device};
 use crate::dm::args::scan_u64;
 use crate::dm::target::CtrError;
-use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+use crate::dm::{Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::sched::Task;
 use crate::variants::Planted;
 
-pub(super) static TYPE: TargetType = TargetType { name: "linear", version: [1, 4, 0], ctr };
+pub(super) static TYPE: TargetType =
+    TargetType { name: "linear", version: [1, 4, 0], features: TargetFeatures::NOWAIT, ctr };
 
 struct Linear {
     dev: Arc<Device>,
@@ -49,11 +50,11 @@ impl Target for Linear {
         vec![(Arc::clone(&self.dev), self.start, range.len)]
     }
 
-    fn status(&self) -> String {
+    fn status(&self, _current: &Task, _noflush: bool) -> String {
         String::new()
     }
 
-    fn table(&self) -> String {
+    fn table(&self, _current: &Task) -> String {
         format!("{} {}", self.dev.id(), self.start)
     }
 }

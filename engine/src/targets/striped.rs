@@ -11,12 +11,13 @@ use dmlab_units::Sectors;
 use crate::block::{Bio, BlkStatus, Device};
 use crate::dm::args::{kstrtouint, scan_u64};
 use crate::dm::target::CtrError;
-use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+use crate::dm::{Ended, Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::sched::Task;
 use crate::sync::Count;
 use crate::variants::Planted;
 
-pub(super) static TYPE: TargetType = TargetType { name: "striped", version: [1, 6, 0], ctr };
+pub(super) static TYPE: TargetType =
+    TargetType { name: "striped", version: [1, 6, 0], features: TargetFeatures::NOWAIT, ctr };
 
 struct Stripe {
     dev: Arc<Device>,
@@ -87,12 +88,13 @@ impl Target for Striped {
         true
     }
 
-    fn end_io(&self, _current: &Task, range: &TargetRange, sector: Sectors, status: BlkStatus) {
+    fn end_io(&self, _current: &Task, range: &TargetRange, clone: Bio, status: BlkStatus) -> Ended {
         if !status.is_ok() && status != BlkStatus::NotSupp {
             // The kernel compares names: every stripe on the failing device counts the error.
-            let failed = self.stripes[self.locate(range.offset(sector)).0].dev.id();
+            let failed = self.stripes[self.locate(range.offset(clone.sector)).0].dev.id();
             self.stripes.iter().filter(|stripe| stripe.dev.id() == failed).for_each(|stripe| stripe.errors.inc());
         }
+        Ended::Done(status)
     }
 
     fn num_flush_bios(&self) -> u64 {
@@ -104,14 +106,14 @@ impl Target for Striped {
         self.stripes.iter().map(|stripe| (Arc::clone(&stripe.dev), stripe.physical_start, len)).collect()
     }
 
-    fn status(&self) -> String {
+    fn status(&self, _current: &Task, _noflush: bool) -> String {
         let devices: Vec<String> = self.stripes.iter().map(|stripe| stripe.dev.id().to_string()).collect();
         let healthy = |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.is_zero();
         let letters: String = self.stripes.iter().map(|stripe| if healthy(stripe) { 'A' } else { 'D' }).collect();
         format!("{} {} 1 {letters}", self.stripes.len(), devices.join(" "))
     }
 
-    fn table(&self) -> String {
+    fn table(&self, _current: &Task) -> String {
         let head = format!("{} {}", self.stripes.len(), self.chunk);
         self.stripes.iter().fold(head, |line, stripe| format!("{line} {} {}", stripe.dev.id(), stripe.physical_start))
     }

@@ -8,10 +8,11 @@ use dmlab_units::Sectors;
 
 use crate::block::{Bio, BioOp, BlkStatus, Device};
 use crate::dm::target::CtrError;
-use crate::dm::{Mapped, Target, TargetArgs, TargetRange, TargetType};
+use crate::dm::{Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::sched::Task;
 
-pub(super) static TYPE: TargetType = TargetType { name: "zero", version: [1, 2, 0], ctr };
+pub(super) static TYPE: TargetType =
+    TargetType { name: "zero", version: [1, 2, 0], features: TargetFeatures::NOWAIT, ctr };
 
 struct Zero;
 
@@ -40,11 +41,11 @@ impl Target for Zero {
         Vec::new()
     }
 
-    fn status(&self) -> String {
+    fn status(&self, _current: &Task, _noflush: bool) -> String {
         String::new()
     }
 
-    fn table(&self) -> String {
+    fn table(&self, _current: &Task) -> String {
         String::new()
     }
 }

@@ -65,10 +65,13 @@ impl Actor for EngineActor<'_> {
                 let lines: Vec<String> = table.iter().map(|line| self.resolve(line)).collect();
                 done(dm.load(current, name, &lines))
             }
-            Control::Suspend { device, noflush } => done(dm.suspend(current, device, noflush)),
+            Control::Suspend { device, noflush } => {
+                let flags = if noflush { dm::SuspendFlags::NOFLUSH } else { dm::SuspendFlags::empty() };
+                done(dm.suspend(current, device, flags | dm::SuspendFlags::LOCKFS))
+            }
             Control::Resume(name) => done(dm.resume(current, name)),
             Control::Remove(name) => done(dm.remove(current, name)),
-            Control::Status(name) => dm.status(current, name),
+            Control::Status(name) => dm.status(current, name, false),
             Control::Table(name) => dm.table(current, name),
         };
         result.map_err(errno_of_dm)

@@ -1,0 +1,146 @@
+//! [`TargetIo`]: `struct dm_target_io`: a clone from `md->bs`, and [`CloneState`], what there is to know of any clone.
+//!
+//! Invariants: a clone gives its element back when it has ended for good: after its target's `end_io`, before its
+//! `dm_io` is told; a target that keeps it (`Ended::Incomplete`) gets it as `map` got it, and it can end once more.
+//! Not here: the clone that is part of its `dm_io` ([`super::io`]), which has a [`CloneState`] too.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::io::DmIo;
+use super::target::{Ended, Target};
+use crate::block::bio::{BioDetails, Completion, Ending, Shares};
+use crate::block::{Bio, BlkStatus};
+use crate::sched::cell::Tiny;
+use crate::sched::{ObjectId, OpKind, Task};
+use crate::sync::Mempool;
+use crate::sync::mempool::Element;
+
+/// Where a clone went.
+pub(super) struct Piece {
+    /// Index of the target in the table.
+    pub target: usize,
+    /// `target_bio_nr`.
+    pub number: u64,
+    /// What it was, where the target wants to know how it ends.
+    pub details: Option<BioDetails>,
+}
+
+impl Piece {
+    /// No clone at all.
+    pub(super) const NONE: Self = Self { target: 0, number: 0, details: None };
+}
+
+/// What changes about a clone.
+#[derive(Default)]
+pub(super) struct CloneState {
+    pub shares: Shares,
+    pub per_bio_data: u64,
+}
+
+impl CloneState {
+    /// Drops a share; the status of the whole when it was the last.
+    pub(super) fn put(
+        &mut self,
+        current: &Task,
+        id: ObjectId,
+        status: BlkStatus,
+        up_a_chain: bool,
+    ) -> Option<BlkStatus> {
+        let ended = self.shares.put(current, status, up_a_chain);
+        if self.shares.is_chained() {
+            let shares = &self.shares;
+            current.shows(id, ended.map_or(0, |status| 1 + status as u64), |digest| shares.digest(digest));
+        }
+        ended
+    }
+}
+
+/// `clone_endio`, the target's part: what the clone's end is to be, or `None` if the target has kept it. `reopen` makes
+/// the clone able to end once more, and gives its completion.
+pub(super) fn tell_target(
+    current: &Task,
+    io: &DmIo,
+    piece: &Piece,
+    status: BlkStatus,
+    reopen: impl FnOnce() -> Arc<dyn Completion>,
+) -> Option<BlkStatus> {
+    let Some(details) = &piece.details else { return Some(status) };
+    let target = &io.table().targets()[piece.target];
+    match target.target.end_io(current, &target.range, details.restore(reopen()), status) {
+        Ended::Done(status) => Some(status),
+        Ended::Incomplete => None,
+        Ended::Requeue => Some(BlkStatus::DmRequeue),
+    }
+}
+
+/// What a target is to see again of a clone of the first `sectors` of `bio`, if anything.
+pub(super) fn details_for(target: &dyn Target, bio: &Bio, sectors: dmlab_units::Sectors) -> Option<BioDetails> {
+    target.wants_end_io().then(|| bio.record(sectors))
+}
+
+/// A clone from `md->bs`.
+pub(super) struct TargetIo {
+    id: ObjectId,
+    io: Arc<DmIo>,
+    piece: Piece,
+    state: Tiny<(CloneState, Option<Element>)>,
+}
+
+impl TargetIo {
+    /// `alloc_tio`, with the element that it takes up.
+    pub(super) fn new(current: &Task, io: &Arc<DmIo>, piece: Piece, element: Element) -> Arc<Self> {
+        let id = current.runtime().register("bio", "bio");
+        let state = Tiny::new((CloneState::default(), Some(element)));
+        Arc::new(Self { id, io: Arc::clone(io), piece, state })
+    }
+
+    fn free(&self, current: &Task) {
+        let element = self.state.lock_for(current).1.take();
+        self.io.table().pools().bs.pool().free(current, element.expect("a clone is freed once"));
+    }
+}
+
+impl Completion for TargetIo {
+    fn get_share(&self, current: &Task) {
+        self.state.lock_for(current).0.shares.get(current);
+    }
+
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
+        if self.state.lock_for(current).0.shares.is_chained() {
+            current.announce(OpKind::RefPut, self.id, 0, Location::caller());
+        }
+        let status = self.state.lock_for(current).0.put(current, self.id, status, up_a_chain)?;
+        let _frame = current.enter("clone_endio");
+        let reopen = || {
+            self.state.lock_for(current).0.shares = Shares::default();
+            Arc::clone(&self) as Arc<dyn Completion>
+        };
+        let status = tell_target(current, &self.io, &self.piece, status, reopen)?;
+        self.free(current);
+        self.io.dec_pending(current, status);
+        None
+    }
+
+    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
+        if let Some(element) = &self.state.lock_for(current).1 {
+            look(self.io.table().pools().bs.pool(), element);
+        }
+    }
+
+    fn discard(&self, current: &Task) {
+        self.free(current);
+    }
+
+    fn target_bio_nr(&self) -> u64 {
+        self.piece.number
+    }
+
+    fn per_bio_data(&self, current: &Task) -> u64 {
+        self.state.lock_for(current).0.per_bio_data
+    }
+
+    fn set_per_bio_data(&self, current: &Task, data: u64) {
+        self.state.lock_for(current).0.per_bio_data = data;
+    }
+}
