@@ -7,7 +7,7 @@
 //!
 //! Reading order: `model` (the checked types), `document` (a file, its cells, its scenarios), `check` (what is
 //! allowed where), `fields` and `values` (how maps and scalars are read), `yaml` and `node` (the tree), `diagnostic`
-//! (how mistakes are shown), `catalog` (the scenarios that are shipped).
+//! (how mistakes are shown), `schema` (the language as a JSON schema), `catalog` (the scenarios that are shipped).
 //!
 //! Invariants: no text makes this crate panic; file size, nesting, nodes and cells are bounded by named limits; no
 //! unordered collection is used, so the same text gives the same result and the same errors in the same order.
@@ -24,6 +24,7 @@ mod nearest;
 mod node;
 #[cfg(test)]
 mod referee_tests;
+mod schema;
 mod sink;
 mod span;
 mod substitute;
@@ -38,4 +39,5 @@ pub use model::{
     Action, Bound, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, IoFlag, IoOp, Load, LockOrder,
     Outcome, Relation, Runtime, Rw, Scenario, Step, Strategy, Strength, Submit, Timers, Verdict,
 };
+pub use schema::{AxisWords, schema};
 pub use span::Span;

@@ -41,6 +41,7 @@ Examples:
   dmlab replay dmlab-schedules/FILE.json      see a failing schedule again, step by step
   dmlab list --tag rescuer                    what is in the catalogue
   dmlab variants                              which algorithms there are, since which kernel
+  dmlab schema > dmlab.schema.json            for editors: completion and explanations
 
 Exit codes: 0 all as expected, 1 an expectation failed, 2 usage or scenario error, 3 set-up error,
 5 unexpected deadlock or hang, 70 a bug in dmlab, 130 interrupted.";
@@ -67,6 +68,14 @@ Examples:
 
 Counts are summed, the gravest verdict counts, and of the schedules that came to it the one with the lowest number
 is shown. Nothing is called proved while a shard is missing. Exit codes are those of `run`.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  dmlab schema > dmlab.schema.json            then, as the first line of a scenario:
+  # yaml-language-server: $schema=dmlab.schema.json
+
+Editors with yaml-language-server (VS Code's YAML extension, Neovim, Helix, Emacs) then complete keys and words, show
+what each means, and mark what does not belong. `dmlab validate` finds more: what takes several values to know.";
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -99,6 +108,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print the catalogue of algorithm variants.
     Variants,
+    /// Print a JSON schema of the scenario language, for editors.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
 }
 
 /// Which clock decides.

@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod replay;
 mod run;
+mod schema;
 mod select;
 mod validate;
 
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args, &output, &interrupt),
         Command::List(args) => list::list(args, &output),
         Command::Variants => list::variants(&output),
+        Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };
     match result {

@@ -1,0 +1,124 @@
+//! The description of a scenario's top level: head, parameters, search, devices.
+//!
+//! Not here: steps (`steps`), expectations (`expect`).
+
+use super::expect::EXPECTATION;
+use super::steps::STEP;
+use super::texts::{COMMIT, DEVICE_NAME, DURATION, FILLED, ID, REFERENCE, SIZE, TABLE_LINE, TAG};
+use super::words::{Map, Shape, Value, fields, may, must, or};
+
+const BILLION: u64 = 1_000_000_000;
+
+/// A runtime.
+pub(super) const RUNTIME: Value = Value::Words(&[
+    ("explorer", "all tasks on one OS thread, each order a choice of the search"),
+    ("threads", "OS threads and the wall clock"),
+]);
+
+/// The top level.
+pub(super) static SCENARIO: Map = fields(
+    "a scenario",
+    "A dmlab scenario: devices, what happens on them, and what must come of it.",
+    &[
+        must("scenario", Value::Scalar(&ID), "Its name. In the catalogue: the path without `.yaml`."),
+        must(
+            "about",
+            Value::Scalar(&FILLED),
+            "What it shows, in one or two sentences, and which commits it comes from.",
+        ),
+        may("commits", Value::OneOrMore(&Value::Scalar(&COMMIT)), "Commits that brought or mended what is tested."),
+        may("tags", Value::OneOrMore(&Value::Scalar(&TAG)), "Words to select scenarios by (`dmlab run --tag`)."),
+        or("runs", "[explorer, threads]", Value::OneOrMore(&RUNTIME), "Where it means something."),
+        or(
+            "deadline",
+            "2s",
+            Value::Scalar(&DURATION),
+            "On threads: no progress for this long, while no timer runs, is a hang.",
+        ),
+        may(
+            "variants",
+            Value::Axes,
+            "The matrix: axes and their values. Every combination is a cell, a scenario of its own. An axis is one of the \
+             engine's, or a parameter of this scenario, used as `${axis}`.",
+        ),
+        may("exclude", Value::List(&Value::Selector), "Partial cells that are left out of the matrix."),
+        may("params", Value::Map(&PARAMS), "Module parameters, set before the first device is made."),
+        may("explore", Value::Map(&EXPLORE), "How the explorer searches the schedules of a cell."),
+        must(
+            "devices",
+            Value::MapOf(&DEVICE_NAME, &Value::Map(&DEVICE)),
+            "What it stands on: names, and what each device is made of. A device stands on earlier ones.",
+        ),
+        must("steps", Value::List(&Value::Map(&STEP)), "What happens, in order."),
+        may("expect", Value::List(&Value::Map(&EXPECTATION)), "What must come of it. Without a verdict: a pass."),
+    ],
+);
+
+static PARAMS: Map = fields(
+    "module parameters",
+    "Module parameters.",
+    &[may(
+        "reserved_bio_based_ios",
+        Value::Number(0, 1024),
+        "Elements that each pool of a table keeps in reserve; 0 is the kernel's default of 16.",
+    )],
+);
+
+static EXPLORE: Map = fields(
+    "`explore`",
+    "How the explorer searches.",
+    &[
+        or("schedules", "1000", Value::Number(1, BILLION), "Schedules that a sampling strategy tries."),
+        or("steps", "20000", Value::Number(1, BILLION), "Operations after which one run is given up (`step-limit`)."),
+        or("strategy", "portfolio", STRATEGY, "Which schedule comes next."),
+        may(
+            "bound",
+            Value::Number(0, 1000),
+            "With `strategy: icb` only: search up to so many preemptions; without it until no bound cuts anything off.",
+        ),
+        or(
+            "timers",
+            "when-idle",
+            Value::Words(&[
+                ("when-idle", "in order, when no task can run"),
+                ("any", "at any time at or after they were set, as one more choice of the search"),
+            ]),
+            "When timers fire.",
+        ),
+        or(
+            "cache",
+            "256MiB",
+            Value::Scalar(&SIZE),
+            "Memory that the cache of known states may take, 1MiB to 1TiB. A search that fills it proves nothing.",
+        ),
+        or("runs", "1000000", Value::Number(1, BILLION), "Schedules after which an exhaustive search is given up."),
+    ],
+);
+
+const STRATEGY: Value = Value::Words(&[
+    ("portfolio", "several of the sampling strategies in turn"),
+    ("random", "every choice at random"),
+    ("pct", "random priorities, which change at a few points"),
+    ("pos", "partial order sampling"),
+    ("urw", "uniform random walk"),
+    ("exhaustive", "every schedule that differs; ends with `proved`, or with the schedule that fails"),
+    ("icb", "every schedule with no preemption, then with one, and so on"),
+]);
+
+static DEVICE: Map = Map {
+    what: "a device",
+    about: "A device: one of ram, null, barrier and dm.",
+    keys: &[
+        may("ram", Value::Scalar(&SIZE), "A ramdisk of this size; sectors never written read as zeros."),
+        may("null", Value::Scalar(&SIZE), "Ends every bio at once and keeps nothing."),
+        may(
+            "barrier",
+            Value::Scalar(&REFERENCE),
+            "A stacking driver that lets one bio through at a time, on top of this device.",
+        ),
+        may("dm", Value::OneOrMore(&Value::Scalar(&TABLE_LINE)), "A dm device with this table."),
+        may("over", Value::Scalar(&REFERENCE), "What the lowest level stands on; `$below` in the table stands for it."),
+        or("levels", "1", Value::Number(1, 64), "So many such devices, stacked on `over`."),
+    ],
+    shape: Shape::OneOf(&["ram", "null", "barrier", "dm"]),
+};
