@@ -8,6 +8,7 @@
 //! * [`sync`]: kernel-shaped primitives, each a pure state machine.
 //! * [`block`]: bio, bio_set, splitting and chaining, submission variants, leaf devices.
 //! * [`dm`]: tables, mapped devices, split variants, suspend and resume, the typed ioctls.
+//! * [`kcopyd`]: copying in the background.
 //! * [`targets`]: linear, striped, zero, error.
 //! * [`machine`]: one instance of all of it; nothing in this crate is global.
 //!
@@ -17,6 +18,7 @@
 
 pub mod block;
 pub mod dm;
+pub mod kcopyd;
 pub mod machine;
 pub mod sched;
 pub mod sync;

@@ -145,6 +145,17 @@ axis! {
 }
 
 axis! {
+    /// How large a piece kcopyd copies at once (dm-spec §6).
+    KcopydSubjob "kcopyd_subjob" "how much of a large copy kcopyd does in one piece" default K512 {
+        /// 128 sectors.
+        K64 "64k" "<= 5.3" "-" "64 KiB a piece, 16 pages in reserve: a large copy keeps 512 KiB in flight",
+        /// 1024 sectors, a parameter.
+        K512 "512k" ">= 5.4" "dm kcopyd: Increase default sub-job size to 512KB"
+            "512 KiB a piece unless kcopyd_subjob_size_kb says otherwise, 128 pages in reserve",
+    }
+}
+
+axis! {
     /// Deliberate bugs. They show that a checker or a scenario can fail; no kernel ever had them.
     Planted "planted" "a deliberate bug, to see a checker catch it" default None {
         /// No bug.
@@ -180,51 +191,74 @@ axis! {
         LocksBackwards "locks-backwards" "none" "-" "resume takes the hash lock under the suspend lock, remove the other way round",
         /// Assigning flags to `bi_rw` wipes out the operation (dm-spec S24).
         FlagsClobberOp "flags-clobber-op" "none" "before 1eff9d322a44" "setting a bio's flags overwrites its operation too",
+        /// kcopyd forgets that an I/O failed.
+        KcopydDropsError "kcopyd-drops-error" "none" "-" "kcopyd tells its callers that every copy went well",
+        /// kcopyd writes the pieces of a sequential copy as they come.
+        KcopydUnordered "kcopyd-unordered" "none" "-" "kcopyd writes the pieces of a sequential copy in any order",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }
 }
 
-/// One value per axis: which kernel's algorithms a machine runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Variants {
+/// Writes [`Variants`] from its axes, so that none of them can be forgotten anywhere.
+macro_rules! variants {
+    ($($(#[$doc:meta])* $field:ident: $Axis:ident,)+) => {
+        /// One value per axis: which kernel's algorithms a machine runs.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct Variants { $($(#[$doc])* pub $field: $Axis,)+ }
+
+        impl Variants {
+            /// Every axis.
+            pub const AXES: &'static [AxisInfo] = &[$($Axis::INFO,)+];
+
+            /// The chosen value of every axis, by name.
+            pub fn names(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$(($Axis::INFO.name, self.$field.name()),)+]
+            }
+
+            /// Whether there is such an axis and such a value; sets it.
+            fn try_set(&mut self, axis: &str, value: &str) -> Option<bool> {
+                $(if axis == $Axis::INFO.name {
+                    return Some($Axis::parse(value).map(|value| self.$field = value).is_some());
+                })+
+                None
+            }
+        }
+    };
+}
+
+variants! {
     /// Bio submission.
-    pub gmr: Gmr,
+    gmr: Gmr,
     /// Bio splitting in dm.
-    pub split: Split,
+    split: Split,
     /// Rescuing exhausted bio_sets.
-    pub rescue: Rescue,
+    rescue: Rescue,
+    /// Size of kcopyd's pieces.
+    kcopyd_subjob: KcopydSubjob,
     /// A deliberate bug.
-    pub planted: Planted,
+    planted: Planted,
 }
 
 impl Variants {
-    /// Every axis.
-    pub const AXES: &'static [AxisInfo] = &[Gmr::INFO, Split::INFO, Rescue::INFO, Planted::INFO];
-
     /// Sets one axis by name.
     ///
     /// # Errors
     /// [`VariantError`] when the catalogue has no such axis or value; the message lists what there is.
     pub fn set(&mut self, axis: &str, value: &str) -> Result<(), VariantError> {
-        let bad = || VariantError::Value {
-            axis: axis.to_owned(),
-            value: value.to_owned(),
-            known: Self::axis(axis).map_or_else(String::new, |info| {
-                info.values.iter().map(|value| value.name).collect::<Vec<_>>().join(", ")
-            }),
-        };
-        match axis {
-            "gmr" => self.gmr = Gmr::parse(value).ok_or_else(bad)?,
-            "split" => self.split = Split::parse(value).ok_or_else(bad)?,
-            "rescue" => self.rescue = Rescue::parse(value).ok_or_else(bad)?,
-            "planted" => self.planted = Planted::parse(value).ok_or_else(bad)?,
-            _ => {
-                let known = Self::AXES.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
-                return Err(VariantError::Axis { axis: axis.to_owned(), known });
+        let names = |names: Vec<&str>| names.join(", ");
+        match self.try_set(axis, value) {
+            Some(true) => Ok(()),
+            Some(false) => {
+                let values = Self::axis(axis).map_or_else(Vec::new, |info| info.values.to_vec());
+                let known = names(values.iter().map(|value| value.name).collect());
+                Err(VariantError::Value { axis: axis.to_owned(), value: value.to_owned(), known })
+            }
+            None => {
+                let known = names(Self::AXES.iter().map(|info| info.name).collect());
+                Err(VariantError::Axis { axis: axis.to_owned(), known })
             }
         }
-        Ok(())
     }
 
     /// What the catalogue says about an axis, if there is one of that name.

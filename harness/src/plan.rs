@@ -143,15 +143,8 @@ impl Plan {
 
     /// The resolved plan as data: what is the same for all shards of a campaign, on every machine.
     pub fn to_json(&self) -> serde_json::Value {
-        let variants: serde_json::Map<_, _> = [
-            ("gmr", self.variants.gmr.name()),
-            ("split", self.variants.split.name()),
-            ("rescue", self.variants.rescue.name()),
-            ("planted", self.variants.planted.name()),
-        ]
-        .into_iter()
-        .map(|(axis, value)| (axis.to_owned(), json!(value)))
-        .collect();
+        let variants: serde_json::Map<_, _> =
+            self.variants.names().into_iter().map(|(axis, value)| (axis.to_owned(), json!(value))).collect();
         json!({
             "engine": variants,
             "run_on": self.run_on.name(),

@@ -196,6 +196,20 @@ impl Bio {
         self
     }
 
+    /// As [`Self::new`], for a bio of a set: it goes back to `pooled` when it has ended.
+    pub(crate) fn from_set(
+        current: &Task,
+        opf: Opf,
+        dev: Arc<Device>,
+        (sector, sectors): (Sectors, Sectors),
+        data: Option<BioVec>,
+        pooled: PooledBio,
+        hook: (Arc<dyn EndIo>, u64),
+    ) -> Self {
+        let done = BioDone::new(current, Some(pooled), Hook::Call(hook.0, hook.1));
+        Self { opf, dev: Some(dev), sector, sectors, data, done }
+    }
+
     /// A bio over the same sectors and memory, on no device yet, that ends by itself; with `pooled` it goes back there.
     pub(crate) fn clone_of(
         &self,

@@ -11,17 +11,31 @@ use crate::sched::Task;
 use crate::sched::cell::Tiny;
 
 /// A piece of memory that bios refer to.
-pub struct Buffer(Tiny<Vec<u8>>);
+pub struct Buffer {
+    bytes: Tiny<Vec<u8>>,
+    len: Bytes,
+}
 
 impl Buffer {
     /// Zeros.
     pub fn zeroed(sectors: Sectors) -> Arc<Self> {
-        Arc::new(Self(Tiny::new(vec![0; sectors.bytes().0 as usize])))
+        let len = sectors.bytes();
+        Arc::new(Self { bytes: Tiny::new(vec![0; len.0 as usize]), len })
+    }
+
+    /// How long it is.
+    pub const fn len(&self) -> Bytes {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len.0 == 0
     }
 
     /// Uses the bytes; nothing that announces an operation may run inside.
     pub fn with<R>(&self, current: &Task, use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        use_it(&mut self.0.lock_for(current))
+        use_it(&mut self.bytes.lock_for(current))
     }
 }
 

@@ -5,6 +5,7 @@
 //! statistics) until the machine goes; a slab fault applies to the pools that exist and to those that come later.
 //! Not here: which faults there are.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct BlockCore {
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
     entry_log: ObjectId,
+    /// What modules above keep once per machine, by module.
+    modules: Tiny<BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>>,
     /// The kernel log.
     kmsg: Tiny<Vec<String>>,
 }
@@ -86,6 +89,7 @@ impl BlockCore {
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
             entry_log: runtime.register("data", "driver entries"),
+            modules: Tiny::new(BTreeMap::new()),
             kmsg: Tiny::new(Vec::new()),
         })
     }
@@ -187,6 +191,20 @@ impl BlockCore {
             ("slab_failures".to_owned(), sum(|stats| stats.slab_failures)),
             ("pool_waits".to_owned(), sum(|stats| stats.waits)),
         ])
+    }
+
+    /// What the module `name` keeps once per machine, as a kernel module keeps its static variables: its parameters, and
+    /// lists of all that it made. Made by `init` at the first call. What is in it has to report itself to a search.
+    ///
+    /// # Panics
+    /// When two modules use one name.
+    pub fn module<T: Any + Send + Sync>(&self, current: &Task, name: &'static str, init: impl FnOnce() -> T) -> Arc<T> {
+        let known = self.modules.lock_for(current).get(name).cloned();
+        let module = known.unwrap_or_else(|| {
+            let made: Arc<dyn Any + Send + Sync> = Arc::new(init());
+            Arc::clone(self.modules.lock_for(current).entry(name).or_insert(made))
+        });
+        module.downcast().expect("one module owns the name")
     }
 
     /// `printk`.

@@ -28,6 +28,6 @@ pub use bio::{Bio, Completion, EndIo};
 pub use bio_set::BioSet;
 pub use buffer::{BioVec, Buffer};
 pub use device::{DevId, Device, Driver};
-pub use opf::{BioFlags, BioOp};
+pub use opf::{BioFlags, BioOp, Opf};
 pub use status::BlkStatus;
 pub use submit::submit_bio;

@@ -3,8 +3,8 @@
 //! Reading order: [`errno`], [`target`] (what a target type is), [`host`] (what it may ask of its device), [`table`]
 //! (dmsetup's syntax, the kernel's refusals), [`mapped_device`] (`struct mapped_device`: submit, defer, suspend,
 //! resume), [`split`] (`dm_split_and_process_bio`, variant by variant), [`io`] (`struct dm_io`: counting the pieces),
-//! `tio` (`struct dm_target_io`: one clone), [`accounting`] (I/O in flight), [`control`] (dm-ioctl).
-//! Constructors read their words with [`args`].
+//! `tio` (`struct dm_target_io`: one clone), [`accounting`] (I/O in flight), [`control`] (dm-ioctl),
+//! [`io_client`] (dm-io: I/O of the targets' own). Constructors read their words with [`args`].
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
@@ -17,6 +17,7 @@ pub mod control;
 pub mod errno;
 pub mod host;
 pub mod io;
+pub mod io_client;
 pub mod mapped_device;
 pub mod split;
 pub mod table;
