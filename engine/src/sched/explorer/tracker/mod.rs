@@ -13,6 +13,7 @@
 //! only thing that survives a run, and it only ever grows more careful.
 //! Not here: the search itself.
 
+mod certainty;
 mod clock;
 mod races;
 
@@ -63,6 +64,8 @@ pub(in crate::sched) struct Tracker {
     print: Vec<Access>,
     /// Objects whose order is part of the state.
     watched: Vec<usize>,
+    /// Objects that anything ever passed order on to.
+    carriers: Vec<usize>,
     statistics: Statistics,
     polls: bool,
 }
@@ -79,6 +82,7 @@ impl Tracker {
             classes: Classes::new(true),
             print: Vec::new(),
             watched: Vec::new(),
+            carriers: Vec::new(),
             statistics,
             polls: false,
         }
@@ -93,6 +97,7 @@ impl Tracker {
         self.sum = Lanes::of(0);
         self.print.clear();
         self.watched.clear();
+        self.carriers.clear();
     }
 
     /// A new step begins.
@@ -108,38 +113,6 @@ impl Tracker {
     /// The present state, but for timers.
     pub(super) const fn key(&self) -> Lanes {
         self.sum
-    }
-
-    /// Who of the tasks that are still `live` is certain to come after what was done last to objects that several tasks
-    /// touch, and what could pass that on.
-    pub(super) fn certainty(&self, live: impl Fn(TaskId) -> bool) -> Lanes {
-        let mut sum = Lanes::default();
-        let alive = || (0..self.tasks.len() as u32).map(TaskId).filter(|task| live(*task));
-        for &index in &self.watched {
-            let track = self.track(index);
-            for last in track.last() {
-                let after = |task: &TaskId| self.tasks[task.index()].clock.of(last.task) >= last.at;
-                if alive().all(|task| task == last.task || after(&task)) {
-                    continue;
-                }
-                let mut who = Lanes::default();
-                alive().filter(after).for_each(|task| who.add(Lanes::of(self.tasks[task.index()].canonical)));
-                for carrier in self.objects.iter().chain(&self.pages) {
-                    let bits = carrier.passes_on(last.task, last.at);
-                    if bits != 0 {
-                        let mut member = Lanes::of(carrier.canonical);
-                        member.word(bits);
-                        who.add(member);
-                    }
-                }
-                let mut member = Lanes::of(track.canonical);
-                member.word(self.tasks[last.task.index()].canonical);
-                member.word(last.mode as u64);
-                member.lanes(who);
-                sum.add(member);
-            }
-        }
-        sum
     }
 
     fn track(&self, index: usize) -> &Track {
@@ -231,6 +204,7 @@ impl Tracker {
         if free {
             let given = (&own.clock, &own.always);
             self.classes.gave(track, task, applied.release, applied.kind, given);
+            carries(&mut self.carriers, track, index(object));
         }
         if let Some(observed) = applied.observed {
             own.learnt.word(observed);
@@ -374,6 +348,7 @@ impl Tracker {
         if orders {
             let exclusive = mode != Mode::Shared;
             track.order(clock, task, exclusive);
+            carries(&mut self.carriers, track, index);
             let class = track.class;
             let access = Access { object: index as u32, exclusive, task };
             if let Some(carrier) = self.tasks[task.index()].carried {
@@ -411,6 +386,12 @@ impl Tracker {
 impl Names for Tracker {
     fn canonical(&self, task: TaskId) -> u64 {
         self.tasks[task.index()].canonical
+    }
+}
+
+fn carries(carriers: &mut Vec<usize>, track: &mut Track, index: usize) {
+    if !std::mem::replace(&mut track.carries, true) {
+        carriers.push(index);
     }
 }
 

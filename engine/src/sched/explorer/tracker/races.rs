@@ -94,6 +94,8 @@ pub(super) struct Track {
     for_ever: Option<(Clock, Clock)>,
     /// It is among those whose order is part of the state.
     pub(super) listed: bool,
+    /// It is among those that may pass order on.
+    pub(super) carries: bool,
 }
 
 impl Track {
@@ -113,6 +115,7 @@ impl Track {
             stock: VecDeque::new(),
             for_ever: None,
             listed: false,
+            carries: false,
         }
     }
 
@@ -147,12 +150,10 @@ impl Track {
         &self.last
     }
 
-    /// Which of the things that may pass order on from here are after operation `at` of `task`, as bits.
-    pub(super) fn passes_on(&self, task: TaskId, at: u32) -> u64 {
+    /// Everything that may pass order on from here.
+    pub(super) fn passed_on(&self) -> impl Iterator<Item = &Clock> {
         let owned = [&self.all, &self.exclusive, &self.released, &self.shared];
-        let given = self.for_ever.iter().chain(&self.stock).map(|(clock, _)| clock);
-        let clocks = owned.into_iter().chain(given);
-        clocks.enumerate().fold(0, |bits, (place, clock)| bits | u64::from(clock.of(task) >= at) << (place % 64))
+        owned.into_iter().chain(self.for_ever.iter().chain(&self.stock).map(|(clock, _)| clock))
     }
 
     /// The last `units` that were given went to waiters.
