@@ -6,7 +6,7 @@ use std::fmt;
 
 /// An error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, clippy::upper_case_acronyms)]
+#[allow(missing_docs)]
 pub enum Errno {
     EBUSY,
     EINVAL,

@@ -188,7 +188,6 @@ impl Program {
     }
 }
 
-#[allow(clippy::too_many_lines)]
 fn perform(world: &Arc<World>, works: &Vec<Work>, current: &Task, path: &str, list: &[Do]) {
     let note = |word: u64| world.log.note(path, word);
     let inner = |list: &[Do]| perform(world, works, current, path, list);
