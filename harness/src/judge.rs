@@ -11,7 +11,7 @@
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::waits::StuckReport;
 use dmlab_results::{Proof, Strength, Verdict};
-use dmlab_scenarios::{self as scenarios, Bound, Expectation, LockOrder, Relation, Runtime};
+use dmlab_scenarios::{self as scenarios, Bound, Expectation, LockOrder, Runtime};
 
 use crate::backend::engine::Performance;
 use crate::plan::Plan;
@@ -29,9 +29,11 @@ pub struct Judgement {
 /// What `outcome` and `performance` come to.
 pub fn judge(outcome: &Outcome, performance: &Performance) -> Judgement {
     let plain = |verdict, report: String| Judgement { verdict, report: Some(report), stuck: None };
+    // A step that failed may be why others wait for ever.
+    let earlier = performance.findings.failures.iter().map(|failure| format!("\nbefore that: {failure}"));
     let stuck = |verdict, report: &StuckReport| Judgement {
         verdict,
-        report: Some(report.to_string()),
+        report: Some(format!("{report}{}", earlier.collect::<String>())),
         stuck: Some(report.clone()),
     };
     match outcome {
@@ -106,7 +108,7 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
         for (name, bound) in &expectation.counters {
             match counter(name, performance) {
                 Some(value) if bound.holds(value) => {}
-                Some(value) => complain(format!("{name} is {value}, expected {}", in_words(*bound))),
+                Some(value) => complain(format!("{name} is {value}, expected {}", bound)),
                 None => complain(format!("there is no counter {name}; there are: {}", counter_names(performance))),
             }
         }
@@ -176,7 +178,7 @@ fn check_peak(pattern: &str, bound: Bound, performance: &Performance, complain: 
     for pool in matching {
         any = true;
         if !bound.holds(pool.stats.peak) {
-            complain(format!("peak use of {} is {}, expected {}", pool.name, pool.stats.peak, in_words(bound)));
+            complain(format!("peak use of {} is {}, expected {}", pool.name, pool.stats.peak, bound));
         }
     }
     if !any {
@@ -197,18 +199,6 @@ fn counter(name: &str, performance: &Performance) -> Option<u64> {
 fn counter_names(performance: &Performance) -> String {
     let machine = performance.counters.keys().map(String::as_str);
     ["ios", "io_errors"].into_iter().chain(machine).collect::<Vec<_>>().join(", ")
-}
-
-fn in_words(bound: Bound) -> String {
-    let relation = match bound.relation {
-        Relation::Less => "<",
-        Relation::AtMost => "<=",
-        Relation::Equal => "==",
-        Relation::AtLeast => ">=",
-        Relation::More => ">",
-        Relation::Not => "!=",
-    };
-    format!("{relation} {}", bound.value)
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("dm/deferred-from-workqueue", &[("planted", "splits-in-worker")], "bios entered drivers in the order"),
     mutation("dm/deferred-from-workqueue", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/errors-surface", &[("planted", "drops-error")], "verdict fail, expected pass"),
+    mutation("dm/io-waits-for-resume", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/linear-layout", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-rotated")], "verdict corruption, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-no-boundary")], "verdict corruption, expected pass"),

@@ -36,8 +36,9 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
-    Action, Bound, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, IoFlag, IoOp, Load, LockOrder,
-    Outcome, Relation, Runtime, Rw, Scenario, Step, Strategy, Strength, Submit, Timers, Verdict,
+    Action, Bound, Condition, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, Field, IoFlag, IoOp,
+    Load, LockOrder, MustBlock, Outcome, Pattern, Printed, Relation, Repeat, Runtime, Rw, Scenario, Step, Strategy,
+    Strength, Submit, Timers, Verdict, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

@@ -182,10 +182,26 @@ pub(crate) fn errno(node: &Node, sink: &mut Sink<'_>) -> Checked<Errno> {
     word(node, "an error that scenarios may name", ERRNOS, sink)
 }
 
-/// `ok`, or the name of an error.
+/// `ok`, `refused`, `any`, the name of an error, or `ok or` one of them.
 pub(crate) fn outcome(node: &Node, sink: &mut Sink<'_>) -> Checked<Outcome> {
+    let either = [
+        ("ok or EPERM", Errno::EPERM),
+        ("ok or ENOENT", Errno::ENOENT),
+        ("ok or ENXIO", Errno::ENXIO),
+        ("ok or EIO", Errno::EIO),
+        ("ok or ENOMEM", Errno::ENOMEM),
+        ("ok or EBUSY", Errno::EBUSY),
+        ("ok or EEXIST", Errno::EEXIST),
+        ("ok or ENODEV", Errno::ENODEV),
+        ("ok or EINVAL", Errno::EINVAL),
+        ("ok or ENOSPC", Errno::ENOSPC),
+        ("ok or EOPNOTSUPP", Errno::EOPNOTSUPP),
+        ("ok or EAGAIN", Errno::EAGAIN),
+    ];
     let mut words = vec![("ok", Outcome::Ok)];
     words.extend(ERRNOS.iter().map(|&(word, errno)| (word, Outcome::Errno(errno))));
+    words.extend([("refused", Outcome::Refused), ("any", Outcome::Any)]);
+    words.extend(either.map(|(word, errno)| (word, Outcome::OkOr(errno))));
     word(node, "`ok` or an error", &words, sink)
 }
 

@@ -9,6 +9,8 @@
 
 pub mod engine;
 
+use std::sync::Arc;
+
 use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp};
 use dmlab_units::{Nanos, Sectors};
 
@@ -76,8 +78,32 @@ pub trait Actor {
     /// Makes these faults, and no others, be in force.
     fn set_faults(&self, faults: &[Fault]);
 
+    /// Starts a flow of control beside this one. This flow joins it before its own end.
+    fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a>;
+
     /// Runs all branches at once and returns when all have ended.
-    fn fork(&self, branches: Vec<Branch>);
+    fn fork(&self, branches: Vec<Branch>) {
+        let started: Vec<_> = branches.into_iter().map(|branch| self.start(branch)).collect();
+        started.into_iter().for_each(|started| started.join());
+    }
+
+    /// A flag that flows share; it is down.
+    fn flag(&self, name: &str) -> Arc<dyn Flag>;
+}
+
+/// A flow of control under way, in the hands of the flow that started it.
+pub trait Started {
+    /// Waits until it has ended.
+    fn join(self: Box<Self>);
+}
+
+/// A flag, which once raised stays up.
+pub trait Flag: Send + Sync {
+    /// Puts it up.
+    fn raise(&self);
+
+    /// Whether it is up.
+    fn is_up(&self) -> bool;
 }
 
 /// A device that is open for I/O, with slots of memory.

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use dmlab_scenarios::{Action, DeviceKind, Extent, Load, Scenario, Step};
+use dmlab_scenarios::{Action, DeviceKind, Extent, Load, MustBlock, Repeat, Scenario, Step};
 use serde::{Deserialize, Serialize};
 
 /// One thing less in a scenario.
@@ -225,15 +225,13 @@ fn visit_action(action: &mut Action, line: Option<u32>, path: &str, see: &mut Se
         see(&format!("{path}.{what}.sectors"), line, Place::Amount(&mut extent.sectors.0, 1))
     };
     match action {
-        Action::Parallel(branches) => (0..branches.len()).any(|index| {
-            let here = format!("{path}.parallel.{}", branches[index].0);
-            see(&here, line, Place::Branch(branches, index))
-                || branches.get_mut(index).is_some_and(|(_, steps)| visit_steps(steps, &here, see))
-        }),
-        Action::Repeat { times, steps } => {
-            see(&format!("{path}.repeat.times"), line, Place::Count(times))
+        Action::Parallel(branches) => visit_branches(branches, line, &format!("{path}.parallel"), see),
+        Action::Background(branches) => visit_branches(branches, line, &format!("{path}.background"), see),
+        Action::Repeat(Repeat { times, steps, .. }) => {
+            times.as_mut().is_some_and(|times| see(&format!("{path}.repeat.times"), line, Place::Count(times)))
                 || visit_steps(steps, &format!("{path}.repeat"), see)
         }
+        Action::MustBlock(MustBlock { steps, .. }) => visit_steps(steps, &format!("{path}.must_block"), see),
         Action::Run(load) => visit_load(load, line, &format!("{path}.load"), see),
         Action::Submit(submit) => sectors("submit", &mut submit.extent, see),
         Action::Stamp(extent) => sectors("stamp", extent, see),
@@ -241,6 +239,14 @@ fn visit_action(action: &mut Action, line: Option<u32>, path: &str, see: &mut Se
         Action::Layout { of, .. } => sectors("layout", of, see),
         _ => false,
     }
+}
+
+fn visit_branches(branches: &mut Vec<(String, Vec<Step>)>, line: Option<u32>, path: &str, see: &mut Seer<'_>) -> bool {
+    (0..branches.len()).any(|index| {
+        let here = format!("{path}.{}", branches[index].0);
+        see(&here, line, Place::Branch(branches, index))
+            || branches.get_mut(index).is_some_and(|(_, steps)| visit_steps(steps, &here, see))
+    })
 }
 
 fn visit_load(load: &mut Load, line: Option<u32>, path: &str, see: &mut Seer<'_>) -> bool {

@@ -15,25 +15,26 @@ use dmlab_units::{Nanos, Rng, Sectors};
 
 use super::findings::{JobFinding, LoadFinding, block_sectors};
 use super::pattern::{self, Label};
-use super::{Script, Stopped};
+use super::{Flow, Script, Stopped};
 use crate::backend::{Actor, Branch, OpenDevice};
 
 impl Script {
     /// Runs all jobs of a load and compares its errors with what the step expects.
-    pub(super) fn load(self: &Arc<Self>, actor: &dyn Actor, line: u32, load: &Load) -> Result<(), Stopped> {
+    pub(super) fn load(self: &Arc<Self>, flow: Flow<'_>, line: u32, load: &Load) -> Result<(), Stopped> {
         let jobs: Arc<Mutex<Vec<(u32, JobFinding, JobReport)>>> = Arc::default();
         let run = |number: u32| {
             let (script, load, jobs) = (Arc::clone(self), load.clone(), Arc::clone(&jobs));
+            let stop = flow.stop.cloned();
             move |actor: &dyn Actor| {
-                let (finding, report) = script.job(actor, line, &load, number);
+                let (finding, report) = script.job(Flow { actor, stop: stop.as_ref() }, line, &load, number);
                 jobs.lock().unwrap_or_else(PoisonError::into_inner).push((number, finding, report));
             }
         };
         if load.numjobs == 1 {
-            run(0)(actor);
+            run(0)(flow.actor);
         } else {
             let branch = |number| Branch { name: format!("{}.job{number}", load.on), body: Box::new(run(number)) };
-            actor.fork((0..load.numjobs).map(branch).collect());
+            flow.actor.fork((0..load.numjobs).map(branch).collect());
         }
         let mut jobs = std::mem::take(&mut *jobs.lock().unwrap_or_else(PoisonError::into_inner));
         jobs.sort_by_key(|(number, ..)| *number);
@@ -61,26 +62,24 @@ impl Script {
         if let Some(errno) = reports.iter().find_map(|report| report.open_error) {
             return Err(self.fail(line, format!("load on {}: cannot open: {errno:?}", load.on)));
         }
-        let other = |wanted: Option<Errno>| {
-            let first = reports.iter().flat_map(|report| &report.errnos).find(|(errno, _)| Some(**errno) != wanted);
-            first.map(|(errno, count)| format!("{count} I/O(s) failed with {errno:?}"))
-        };
-        match load.outcome {
-            Outcome::Ok => match other(None) {
-                Some(found) => Err(self.fail(line, format!("load on {}: {found}, expected none to fail", load.on))),
-                None => Ok(()),
-            },
-            Outcome::Errno(wanted) => match other(Some(wanted)) {
-                Some(found) => Err(self.fail(line, format!("load on {}: {found}, expected {wanted:?} only", load.on))),
-                None if errors == 0 => {
-                    Err(self.fail(line, format!("load on {}: no I/O failed, expected {wanted:?}", load.on)))
-                }
-                None => Ok(()),
-            },
+        if let Some((errno, count)) =
+            reports.iter().flat_map(|report| &report.errnos).find(|(errno, _)| !load.outcome.admits_error(**errno))
+        {
+            let wanted = match load.outcome {
+                Outcome::Ok => "none to fail".to_owned(),
+                outcome => format!("{outcome} only"),
+            };
+            let found = format!("{count} I/O(s) failed with {errno:?}, expected {wanted}");
+            return Err(self.fail(line, format!("load on {}: {found}", load.on)));
         }
+        if errors == 0 && !load.outcome.admits_success() {
+            return Err(self.fail(line, format!("load on {}: no I/O failed, expected {}", load.on, load.outcome)));
+        }
+        Ok(())
     }
 
-    fn job(&self, actor: &dyn Actor, line: u32, load: &Load, number: u32) -> (JobFinding, JobReport) {
+    fn job(&self, flow: Flow<'_>, line: u32, load: &Load, number: u32) -> (JobFinding, JobReport) {
+        let actor = flow.actor;
         let open = match actor.open(&load.on, load.iodepth, block_sectors(load)) {
             Ok(open) => open,
             Err(errno) => {
@@ -91,7 +90,7 @@ impl Script {
         let measures = actor.measures();
         let mut job = Job {
             script: self,
-            actor,
+            flow,
             open: &*open,
             load,
             rng: seed.nth(u64::from(number)).rng(),
@@ -141,7 +140,7 @@ struct Flight {
 
 struct Job<'a> {
     script: &'a Script,
-    actor: &'a dyn Actor,
+    flow: Flow<'a>,
     open: &'a dyn OpenDevice,
     load: &'a Load,
     rng: Rng,
@@ -155,15 +154,18 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn run(&mut self) {
-        let begin = self.actor.now();
+        let begin = self.flow.actor.now();
         let blocks = self.blocks.end - self.blocks.start;
         let total = self.load.io_size.map_or(blocks, |size| size.0 / self.load.bs.0);
         // Without a clock that moves, a load that is bounded by time alone makes one pass over its range.
-        let timed = self.load.runtime.filter(|_| self.actor.measures());
+        let timed = self.load.runtime.filter(|_| self.flow.actor.measures());
         let endless = timed.is_some() && self.load.io_size.is_none();
         let mut issued = 0;
         while blocks > 0 && (endless || issued < total) && self.report.corruption.is_none() {
-            if timed.is_some_and(|runtime| self.actor.now().saturating_sub(begin) >= runtime) {
+            if self.flow.is_to_stop() {
+                break;
+            }
+            if timed.is_some_and(|runtime| self.flow.actor.now().saturating_sub(begin) >= runtime) {
                 break;
             }
             let slot = match self.flights.iter().position(Option::is_none) {
@@ -182,7 +184,7 @@ impl Job<'_> {
         while self.flights.iter().any(Option::is_some) {
             self.reap();
         }
-        self.finding.span = (begin, self.actor.now());
+        self.finding.span = (begin, self.flow.actor.now());
         if self.load.verify && self.report.corruption.is_none() {
             self.read_back();
         }
@@ -215,7 +217,7 @@ impl Job<'_> {
             self.open.with_slot(slot as u32, &mut |memory| pattern::fill(memory, label));
         }
         let sectors = block_sectors(self.load);
-        let submitted = if self.actor.measures() { self.actor.now() } else { Nanos::ZERO };
+        let submitted = if self.flow.actor.measures() { self.flow.actor.now() } else { Nanos::ZERO };
         self.flights[slot] = Some(Flight { block, op, submitted, generation });
         self.open.submit(slot as u32, op, Sectors(block * sectors.0), sectors);
     }
@@ -227,7 +229,7 @@ impl Job<'_> {
         let flight = self.flights[slot].take().expect("what is reaped was submitted");
         let reads = flight.op == IoOp::Read;
         if let Some(latency) = if reads { &mut self.finding.read_latency } else { &mut self.finding.write_latency } {
-            latency.record(self.actor.now().saturating_sub(flight.submitted).0);
+            latency.record(self.flow.actor.now().saturating_sub(flight.submitted).0);
         }
         *(if reads { &mut self.finding.reads } else { &mut self.finding.writes }) += 1;
         if let Some(errno) = error {

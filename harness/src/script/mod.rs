@@ -1,26 +1,29 @@
 //! Carries out a scenario's steps on any backend and notes what it sees.
 //!
-//! Reading order: `steps` (each step's meaning), `load` (fio's words), `pattern` (what is written, and how it is
-//! recognised again), `findings`.
+//! Reading order: `flow` (lists of steps, and steps that hold steps), `steps` (each other step's meaning), `printed`
+//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `findings`.
 //!
-//! Invariants: a step whose expectation is not met is noted and ends its flow of control; other flows go on; the same
-//! scenario, seed and backend schedule give the same findings.
+//! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
+//! the tasks that they have in the background; other flows go on; the same scenario, seed and backend schedule give the
+//! same findings.
 //! Not here: verdicts ([`crate::judge`]).
 
 mod findings;
+mod flow;
 mod load;
 mod pattern;
+mod printed;
 mod steps;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dmlab_scenarios::{Action, DeviceKind, Fault, Scenario, Step};
+use dmlab_scenarios::{Action, DeviceKind, Fault, MustBlock, Repeat, Scenario, Step};
 use dmlab_units::Seed;
 
 pub use findings::{Findings, JobFinding, LoadFinding};
 
-use crate::backend::Actor;
+use crate::backend::{Actor, Flag};
 
 /// A scenario, ready to be performed.
 pub struct Script {
@@ -33,6 +36,22 @@ pub struct Script {
 
 /// A flow of control has come to an early end; why is noted in the findings.
 struct Stopped;
+
+/// A flow of control of a script.
+#[derive(Clone, Copy)]
+struct Flow<'a> {
+    /// Who carries it out.
+    actor: &'a dyn Actor,
+    /// In the background: up when the list that started it has come to an early end.
+    stop: Option<&'a Arc<dyn Flag>>,
+}
+
+impl Flow<'_> {
+    /// Whether it is to end as soon as it can.
+    fn is_to_stop(self) -> bool {
+        self.stop.is_some_and(|stop| stop.is_up())
+    }
+}
 
 impl Script {
     /// A script of `scenario`, whose data and offsets are decided by `seed`.
@@ -57,7 +76,7 @@ impl Script {
             }
         }
         // A flow that stopped has noted why.
-        let _ = self.steps(actor, &self.scenario.steps);
+        let _ = self.steps(Flow { actor, stop: None }, &self.scenario.steps);
     }
 
     /// What was seen; nothing of it is kept.
@@ -92,8 +111,12 @@ fn created_by(steps: &[Step], names: &mut BTreeSet<String>) {
             Action::Create { device, .. } => {
                 names.insert(device.clone());
             }
-            Action::Parallel(branches) => branches.iter().for_each(|(_, steps)| created_by(steps, names)),
-            Action::Repeat { steps, .. } => created_by(steps, names),
+            Action::Parallel(branches) | Action::Background(branches) => {
+                branches.iter().for_each(|(_, steps)| created_by(steps, names));
+            }
+            Action::Repeat(Repeat { steps, .. }) | Action::MustBlock(MustBlock { steps, .. }) => {
+                created_by(steps, names);
+            }
             _ => {}
         }
     }

@@ -2,16 +2,16 @@
 //!
 //! Invariants: control steps are compared with their expected outcome to the error number; status and table lines to
 //! the byte; a stamped sector is read back whole.
-//! Not here: loads ([`super::load`]).
+//! Not here: loads ([`super::load`]), steps that hold steps ([`super::flow`]).
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Step, Submit};
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Step, Submit, Wanted};
 use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
-use super::{Script, Stopped};
-use crate::backend::{Actor, Branch, Control};
+use super::{Flow, Script, Stopped, printed};
+use crate::backend::{Actor, Control};
 
 /// Sectors of one I/O of a stamp or a check.
 const STAMP_SECTORS: Sectors = Sectors(2048);
@@ -20,11 +20,8 @@ const STAMP_SECTORS: Sectors = Sectors(2048);
 type PieceOfMemory<'a> = &'a mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>;
 
 impl Script {
-    pub(super) fn steps(self: &Arc<Self>, actor: &dyn Actor, steps: &[Step]) -> Result<(), Stopped> {
-        steps.iter().try_for_each(|step| self.step(actor, step))
-    }
-
-    fn step(self: &Arc<Self>, actor: &dyn Actor, step: &Step) -> Result<(), Stopped> {
+    pub(super) fn step(self: &Arc<Self>, flow: Flow<'_>, step: &Step) -> Result<(), Stopped> {
+        let actor = flow.actor;
         let line = step.line;
         let control = |operation: Control<'_>, outcome: Outcome| {
             let result = actor.control(operation).map(|_| ());
@@ -40,10 +37,10 @@ impl Script {
             }
             Action::Resume { device, outcome } => control(Control::Resume(device), *outcome),
             Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
-            Action::Status { device, lines } => self.compare(actor, line, Control::Status(device), lines),
-            Action::Table { device, lines } => self.compare(actor, line, Control::Table(device), lines),
+            Action::Status(printed) => self.compare(actor, line, Control::Status(&printed.device), &printed.wanted),
+            Action::Table(printed) => self.compare(actor, line, Control::Table(&printed.device), &printed.wanted),
             Action::Submit(submit) => self.submit(actor, line, submit),
-            Action::Run(load) => self.load(actor, line, load),
+            Action::Run(load) => self.load(flow, line, load),
             Action::Stamp(extent) => self.stamp(actor, line, extent),
             Action::Verify(extent) => self.verify(actor, line, extent, &extent.device, extent.at),
             Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at),
@@ -56,10 +53,13 @@ impl Script {
                 Ok(())
             }
             Action::Parallel(branches) => {
-                self.parallel(actor, branches);
+                self.parallel(flow, branches);
                 Ok(())
             }
-            Action::Repeat { times, steps } => (0..*times).try_for_each(|_| self.steps(actor, steps)),
+            Action::Background(_) | Action::Join(_) => unreachable!("a list of steps sees to its own tasks"),
+            Action::Repeat(repeat) => self.repeat(flow, line, repeat),
+            Action::Wait(wait) => self.wait(flow, line, wait),
+            Action::MustBlock(must_block) => self.must_block(flow, line, must_block),
             Action::Sleep(duration) => {
                 actor.sleep(*duration);
                 Ok(())
@@ -90,24 +90,17 @@ impl Script {
     }
 
     fn expect(&self, line: u32, what: &str, result: Result<(), Errno>, outcome: Outcome) -> Result<(), Stopped> {
-        let found = match result {
-            Ok(()) => Outcome::Ok,
-            Err(errno) => Outcome::Errno(errno),
-        };
-        if found == outcome {
-            return Ok(());
+        match result {
+            Ok(()) if outcome.admits_success() => Ok(()),
+            Err(errno) if outcome.admits_error(errno) => Ok(()),
+            Ok(()) => Err(self.fail(line, format!("{what}: success, expected {outcome}"))),
+            Err(errno) => Err(self.fail(line, format!("{what}: {errno:?}, expected {outcome}"))),
         }
-        Err(self.fail(line, format!("{what}: {}, expected {}", in_words(found), in_words(outcome))))
     }
 
-    fn compare(&self, actor: &dyn Actor, line: u32, operation: Control<'_>, wanted: &[String]) -> Result<(), Stopped> {
-        let what = describe(operation);
-        let found = actor.control(operation).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
-        let wanted: Vec<String> = wanted.iter().map(|line| actor.resolve(line)).collect();
-        if found == wanted {
-            return Ok(());
-        }
-        Err(self.fail(line, format!("{what}: found {found:?}, expected {wanted:?}")))
+    fn compare(&self, actor: &dyn Actor, line: u32, operation: Control<'_>, wanted: &Wanted) -> Result<(), Stopped> {
+        printed::compare(actor, operation, wanted)
+            .map_err(|found| self.fail(line, format!("{}: {found}", describe(operation))))
     }
 
     fn submit(&self, actor: &dyn Actor, line: u32, submit: &Submit) -> Result<(), Stopped> {
@@ -183,16 +176,6 @@ impl Script {
         }
         Ok(())
     }
-
-    fn parallel(self: &Arc<Self>, actor: &dyn Actor, branches: &[(String, Vec<Step>)]) {
-        let branch = |(name, steps): &(String, Vec<Step>)| {
-            let (script, steps) = (Arc::clone(self), steps.clone());
-            // A flow that stopped has noted why.
-            let body = Box::new(move |actor: &dyn Actor| drop(script.steps(actor, &steps)));
-            Branch { name: name.clone(), body }
-        };
-        actor.fork(branches.iter().map(branch).collect());
-    }
 }
 
 /// `$below`, replaced.
@@ -204,7 +187,7 @@ fn on_level(line: &str, below: Option<&str>) -> String {
     line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-fn describe(operation: Control<'_>) -> String {
+pub(super) fn describe(operation: Control<'_>) -> String {
     match operation {
         Control::Create(device) => format!("create {device}"),
         Control::Load(device, _) => format!("table load of {device}"),
@@ -213,12 +196,5 @@ fn describe(operation: Control<'_>) -> String {
         Control::Remove(device) => format!("remove {device}"),
         Control::Status(device) => format!("status of {device}"),
         Control::Table(device) => format!("table of {device}"),
-    }
-}
-
-fn in_words(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Ok => "success".to_owned(),
-        Outcome::Errno(errno) => format!("{errno:?}"),
     }
 }

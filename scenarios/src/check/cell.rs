@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::head::Head;
-use super::{devices, expect, explore, steps};
+use super::{devices, expect, explore, flow};
 use crate::fields::Checked;
 use crate::matrix::Cell;
 use crate::node::{Kind, Node};
@@ -35,7 +35,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
     let explored = explore_node.as_ref().map_or(Some(explore::DEFAULT), |node| explore::explore(node, sink));
     let (scope, devices) = devices::devices(device_nodes.as_ref(), sink);
     let steps = step_nodes.as_ref().and_then(|node| {
-        let steps = values::list(node, "steps", sink, |item, sink| steps::step(item, &scope, sink))?;
+        let steps = flow::list(node, &scope, sink)?;
         if steps.is_empty() {
             return sink.refuse(node.span, "a scenario without steps tests nothing");
         }

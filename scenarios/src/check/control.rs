@@ -1,7 +1,7 @@
-//! The steps that are dmsetup's verbs: create, reload, suspend, resume, remove, status, table.
+//! The steps that are dmsetup's verbs: create, reload, suspend, resume, remove.
 //!
 //! Invariants: each names a dm device; what must come of it is said (`expect`), or it must succeed.
-//! Not here: the lines of tables (`table`).
+//! Not here: the lines of tables (`table`), what is printed (`printed`).
 
 use super::scope::{Declared, Scope, Sort};
 use super::table::{self, Lines};
@@ -60,27 +60,9 @@ pub(super) fn reload(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
     Some(Action::Load { device: device?.name, table: table?, outcome: outcome? })
 }
 
-fn is_stacked(device: &Declared) -> bool {
+/// Whether table lines of `device` may say `$below`.
+pub(super) fn is_stacked(device: &Declared) -> bool {
     matches!(device.sort, Sort::Dm { stacked: true, .. } | Sort::Unknown)
-}
-
-pub(super) fn status(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let (device, lines) = printed(node, "a `status` step", scope, sink)?;
-    Some(Action::Status { device, lines })
-}
-
-pub(super) fn table(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let (device, lines) = printed(node, "a `table` step", scope, sink)?;
-    Some(Action::Table { device, lines })
-}
-
-fn printed(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(String, Vec<String>)> {
-    let mut fields = Fields::open(node, what, sink)?;
-    let device = fields.required("of", |node, sink| scope.dm(node, sink));
-    let stacked = device.as_ref().is_none_or(is_stacked);
-    let lines = fields.required("is", |node, sink| table::lines(node, Lines::Printed, stacked, scope, sink));
-    fields.finish()?;
-    Some((device?.name, lines?))
 }
 
 #[cfg(test)]

@@ -4,18 +4,17 @@
 //! cell is not expected to end in two ways at once, nor to fail and to be proved; a cell of which nothing is said is expected to pass.
 //! Not here: comparing with what came (the harness).
 
-use super::explore;
 use super::head::{Head, RUNTIMES};
 use super::scope::Scope;
+use super::{bound, explore};
 use crate::fields::{Checked, Fields};
 use crate::matrix::{Cell, Selector};
 use crate::node::{Kind, Node};
-use crate::sink::{Sink, shown};
+use crate::sink::Sink;
 use crate::substitute::substitute;
-use crate::{Bound, Expectation, LockOrder, Relation, Runtime, Verdict, values};
+use crate::{Bound, Expectation, LockOrder, Runtime, Verdict, values};
 
 const WHAT: &str = "an expectation";
-const BOUND: &str = "a bound such as \"<= 2\", \">= 1\", \"== 0\", \"< 5\", \"> 5\" or \"!= 3\"";
 const ENTRY: &str = "a bio entering a device, written `<device> <first sector>+<sectors>`, e.g. `t 0+16`";
 
 const VERDICTS: &values::Words<Verdict> = &[
@@ -30,16 +29,6 @@ const VERDICTS: &values::Words<Verdict> = &[
 ];
 
 const LOCK_ORDERS: &values::Words<LockOrder> = &[("clean", LockOrder::Clean), ("circular", LockOrder::Circular)];
-
-/// Longer ones first: `<= 2` is not `<` and `= 2`.
-const RELATIONS: &[(&str, Relation)] = &[
-    ("<=", Relation::AtMost),
-    (">=", Relation::AtLeast),
-    ("==", Relation::Equal),
-    ("!=", Relation::Not),
-    ("<", Relation::Less),
-    (">", Relation::More),
-];
 
 /// The expectations that hold in `cell`, of the unsubstituted list `node`.
 pub(super) fn expectations(
@@ -252,7 +241,7 @@ fn bounds<'n, 't>(
     match &node.kind {
         Kind::Map(entries) => values::each(entries, sink, |(key, value), sink| {
             let name = name(key, sink);
-            let bound = bound(value, sink);
+            let bound = bound::bound(value, sink);
             Some((name?, bound?))
         }),
         Kind::Broken => None,
@@ -261,19 +250,6 @@ fn bounds<'n, 't>(
             None
         }
     }
-}
-
-fn bound(node: &Node, sink: &mut Sink<'_>) -> Checked<Bound> {
-    let text = values::text_as(node, BOUND, sink)?;
-    let bound = RELATIONS.iter().find_map(|&(sign, relation)| {
-        let value = values::parse_number(text.strip_prefix(sign)?.trim_start())?;
-        Some(Bound { relation, value })
-    });
-    if bound.is_none() {
-        let message = format!("{} is not {BOUND}", shown(text));
-        sink.error(node.span, message);
-    }
-    bound
 }
 
 #[cfg(test)]

@@ -4,19 +4,23 @@
 //! report about the same text; the result is there only if nothing was reported.
 //!
 //! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
-//! (which devices there are), `devices`, `table` (table lines), `steps` with `control` (dmsetup's verbs), `io` (bios
-//! and patterns), `load` (fio's words), `fault`, then `explore` and `expect`.
+//! (which devices there are), `devices`, `table` (table lines), `steps` with `control` (dmsetup's verbs), `printed`
+//! (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow` (steps that hold steps), then
+//! `explore`, `bound` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
+mod bound;
 mod cell;
 mod control;
 mod devices;
 mod expect;
 mod explore;
 mod fault;
+mod flow;
 mod head;
 mod io;
 mod load;
+mod printed;
 mod scope;
 mod steps;
 mod table;

@@ -2,18 +2,15 @@
 //!
 //! Invariants: a step is a map with exactly one key, the action; every step has the line it stands in; recursion is
 //! bounded by the nesting that `yaml` allows.
-//! Not here: the actions themselves (`control`, `io`, `load`, `fault`).
+//! Not here: the actions themselves (`control`, `printed`, `io`, `load`, `fault`, `flow`).
 
 use super::scope::Scope;
-use super::{control, fault, io, load};
-use crate::fields::{Checked, Fields};
+use super::{control, fault, flow, io, load, printed};
+use crate::fields::Checked;
 use crate::nearest;
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
 use crate::{Action, Step, values};
-
-const TIMES_MAX: u32 = 1_000_000;
-const TASK: &str = "the name of a task: a-z, 0-9, `_` and `-`, a letter first";
 
 /// Every action by name, in the order in which help lists them.
 const ACTIONS: &[(&str, Reader)] = &[
@@ -22,8 +19,8 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("suspend", control::suspend),
     ("resume", control::resume),
     ("remove", control::remove),
-    ("status", control::status),
-    ("table", control::table),
+    ("status", printed::status),
+    ("table", printed::table),
     ("submit", io::submit),
     ("stamp", io::stamp),
     ("verify", io::verify),
@@ -31,9 +28,13 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("load", load::load),
     ("fault", fault::fault),
     ("heal", fault::heal),
-    ("parallel", parallel),
-    ("repeat", repeat),
-    ("sleep", sleep),
+    ("parallel", flow::parallel),
+    ("background", flow::background),
+    ("join", flow::join),
+    ("repeat", flow::repeat),
+    ("wait", flow::wait),
+    ("must_block", flow::must_block),
+    ("sleep", flow::sleep),
 ];
 
 type Reader = fn(&Node, &Scope, &mut Sink<'_>) -> Checked<Action>;
@@ -79,53 +80,6 @@ pub(super) fn choice<'n, T: Copy>(
         sink.error_help(node.span, format!("an empty map is not {what}"), nearest::list("allowed here", &words));
     }
     chosen.filter(|_| clean)
-}
-
-/// A list of steps, or a single one.
-fn steps(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Vec<Step>> {
-    if let Kind::Map(_) = &node.kind {
-        return Some(vec![step(node, scope, sink)?]);
-    }
-    let steps = values::list(node, "steps", sink, |item, sink| step(item, scope, sink))?;
-    if steps.is_empty() {
-        return sink.refuse(node.span, "an empty list of steps does nothing");
-    }
-    Some(steps)
-}
-
-fn parallel(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let entries = match &node.kind {
-        Kind::Map(entries) if !entries.is_empty() => entries,
-        Kind::Broken => return None,
-        _ => {
-            sink.wanted(node, "a map of tasks, each with a step or a list of steps");
-            return None;
-        }
-    };
-    let tasks = values::each(entries, sink, |(key, value), sink| {
-        let name = values::name(key, TASK, is_task, sink);
-        let steps = steps(value, scope, sink);
-        Some((name?, steps?))
-    })?;
-    Some(Action::Parallel(tasks))
-}
-
-fn is_task(text: &str) -> bool {
-    text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
-}
-
-fn repeat(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let mut fields = Fields::open(node, "a `repeat` step", sink)?;
-    let times = fields.required("times", |node, sink| values::count(node, 1..=TIMES_MAX, sink));
-    let steps = fields.required("do", |node, sink| steps(node, scope, sink));
-    fields.finish()?;
-    Some(Action::Repeat { times: times?, steps: steps? })
-}
-
-fn sleep(node: &Node, _: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    values::nanos(node, sink).map(Action::Sleep)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Invariant: an expectation says something.
 //! Not here: comparing it with what came (the harness).
 
+use std::fmt;
+
 use super::{Runtime, Strength};
 
 /// What must come of a cell.
@@ -78,6 +80,27 @@ pub enum Relation {
     AtLeast,
     More,
     Not,
+}
+
+impl Relation {
+    /// The sign in scenarios.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "==",
+            Self::AtLeast => ">=",
+            Self::More => ">",
+            Self::Not => "!=",
+        }
+    }
+}
+
+/// As scenarios write it.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.relation.sign(), self.value)
+    }
 }
 
 impl Bound {

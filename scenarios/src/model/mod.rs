@@ -1,6 +1,7 @@
 //! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
 //!
-//! Reading order: [`Scenario`], then its parts: `device`, `step` with `io`, `load` and `fault`, `expect`, `explore`.
+//! Reading order: [`Scenario`], then its parts: `device`, `step` with `flow`, `printed`, `outcome`,
+//! `io`, `load` and `fault`, `expect`, `explore`.
 //!
 //! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
 //! tokens are still the scenario's own names (`$name`), each backend puts its own `major:minor` there; sizes are in
@@ -12,8 +13,11 @@ mod device;
 mod expect;
 mod explore;
 mod fault;
+mod flow;
 mod io;
 mod load;
+mod outcome;
+mod printed;
 mod scenario;
 mod step;
 
@@ -21,7 +25,10 @@ pub use device::{Device, DeviceKind};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;
+pub use flow::{Condition, MustBlock, Repeat, Wait};
 pub use io::{Extent, IoFlag, IoOp, Submit};
 pub use load::{Load, Rw};
+pub use outcome::{Errno, Outcome};
+pub use printed::{Field, Pattern, Printed, Wanted};
 pub use scenario::{Runtime, Scenario};
-pub use step::{Action, Errno, Outcome, Step};
+pub use step::{Action, Step};

@@ -1,11 +1,12 @@
 //! What happens: steps and the flow between them.
 //!
 //! Invariants: a step has one action and the line it stands in; every device it names is declared.
-//! Not here: single bios (`io`), loads (`load`), faults (`fault`).
+//! Not here: repetition and waiting (`flow`), what is printed (`printed`), single bios (`io`), loads (`load`), faults
+//! (`fault`).
 
 use dmlab_units::{Nanos, Sectors};
 
-use super::{Extent, Fault, Load, Submit};
+use super::{Extent, Fault, Load, MustBlock, Outcome, Printed, Repeat, Submit, Wait};
 
 /// A step and where it stands in the file.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -60,20 +61,10 @@ pub enum Action {
         /// What must come of it.
         outcome: Outcome,
     },
-    /// `dmsetup status` must print exactly this.
-    Status {
-        /// The device.
-        device: String,
-        /// The lines, e.g. `0 16 linear `; `$name` as in tables.
-        lines: Vec<String>,
-    },
-    /// `dmsetup table` must print exactly this.
-    Table {
-        /// The device.
-        device: String,
-        /// The lines.
-        lines: Vec<String>,
-    },
+    /// What `dmsetup status` must print.
+    Status(Printed),
+    /// What `dmsetup table` must print.
+    Table(Printed),
     /// One bio, waited for.
     Submit(Submit),
     /// A load in fio's words.
@@ -97,42 +88,17 @@ pub enum Action {
     Heal,
     /// Several lists of steps at once, each in a task of that name; the step ends when all have ended.
     Parallel(Vec<(String, Vec<Step>)>),
+    /// Lists of steps beside what follows in this list, each in a task of that name. Whatever is not joined before is
+    /// joined at the end of the list.
+    Background(Vec<(String, Vec<Step>)>),
+    /// Wait until these tasks of the same list have ended; no name stands for all of them.
+    Join(Vec<String>),
     /// The same steps several times.
-    Repeat {
-        /// How often.
-        times: u32,
-        /// What.
-        steps: Vec<Step>,
-    },
+    Repeat(Repeat),
+    /// Wait until something has come true.
+    Wait(Wait),
+    /// Steps that must take their time.
+    MustBlock(MustBlock),
     /// Let time pass.
     Sleep(Nanos),
-}
-
-/// What a control step must end in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Success.
-    Ok,
-    /// This error.
-    Errno(Errno),
-}
-
-/// The error numbers that scenarios may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, clippy::upper_case_acronyms)]
-pub enum Errno {
-    EPERM,
-    ENOENT,
-    ENXIO,
-    EIO,
-    ENOMEM,
-    EBUSY,
-    EEXIST,
-    ENODEV,
-    EINVAL,
-    ENOSPC,
-    EOPNOTSUPP,
-    EAGAIN,
 }

@@ -4,13 +4,13 @@
 
 use super::fault::{FAULT, HEAL};
 use super::load::LOAD;
-use super::texts::{AT, DURATION, ON, OUTCOME, PRINTED_LINE, SECTORS, TABLE_LINE, TASK, TRUTH};
-use super::words::{Map, Value, choice, fields, may, must, or, words};
+use super::texts::{AT, DURATION, FIELD, ON, OUTCOME, PATTERN, PRINTED_LINE, SECTORS, TABLE_LINE, TASK, TRUTH, WORD};
+use super::words::{Key, Map, Shape, Value, choice, fields, may, must, or, words};
 
 /// The kernel counts a bio's bytes in 32 bits.
 const BIO_SECTORS: Value = Value::Number(1, (u32::MAX / 512) as u64);
 
-const EXPECT: &str = "What must come of it: `ok`, or the name of an error.";
+const EXPECT: &str = "What must come of it: `ok`, an error, `refused` (any error), or either.";
 const DEVICE: &str = "The dm device.";
 
 /// One step.
@@ -31,8 +31,8 @@ pub(super) static STEP: Map = choice(
             "Resume a dm device; the inactive table becomes live.",
         ),
         may("remove", Value::Either(&[ON, Value::Map(&REMOVE)]), "Remove a dm device."),
-        may("status", Value::Map(&STATUS), "The lines of `dmsetup status` must be exactly these."),
-        may("table", Value::Map(&TABLE), "The lines of `dmsetup table` must be exactly these."),
+        may("status", Value::Map(&STATUS), "What `dmsetup status` must print."),
+        may("table", Value::Map(&TABLE), "What `dmsetup table` must print."),
         may("submit", Value::Map(&SUBMIT), "Submit one bio and wait for it."),
         may("stamp", Value::Map(&STAMP), "Write sectors that say which device and sector they are."),
         may("verify", Value::Map(&VERIFY), "Read stamped sectors back; anything else is corruption."),
@@ -45,7 +45,19 @@ pub(super) static STEP: Map = choice(
             Value::MapOf(&TASK, &STEPS),
             "Lists of steps at once, each in a task of that name; ends when all have ended.",
         ),
+        may(
+            "background",
+            Value::MapOf(&TASK, &STEPS),
+            "Lists of steps beside what follows in this list, each in a task of that name; joined at the end of the list.",
+        ),
+        may(
+            "join",
+            Value::OneOrMore(&Value::Scalar(&TASK)),
+            "Wait until these background tasks of this list have ended; `all` for all that are under way.",
+        ),
         may("repeat", Value::Map(&REPEAT), "Do steps several times."),
+        may("wait", Value::Map(&WAIT), "Look again and again until something has come true."),
+        may("must_block", Value::Map(&MUST_BLOCK), "Steps that must take their time."),
         may("sleep", Value::Scalar(&DURATION), "Let time pass."),
     ],
 );
@@ -91,16 +103,52 @@ static RELOAD: Map = fields(
     ],
 );
 
-static STATUS: Map = fields(
-    "a `status` step",
-    "What `dmsetup status` must print.",
-    &[must("of", ON, DEVICE), must("is", Value::OneOrMore(&Value::Scalar(&PRINTED_LINE)), "The lines.")],
-);
+const FORMS: Shape = Shape::OneOf(&["is", "matches", "fields", "expect"]);
+static PRINTS: [Key; 6] = [
+    must("of", ON, DEVICE),
+    may("is", Value::OneOrMore(&Value::Scalar(&PRINTED_LINE)), "The lines, exactly."),
+    may(
+        "matches",
+        Value::OneOrMore(&Value::Scalar(&PATTERN)),
+        "As many lines as patterns, each with a place that its pattern fits.",
+    ),
+    may("fields", Value::MapOf(&WORD, &Value::Scalar(&FIELD)), "Words of one line, counted from 1."),
+    or("line", "1", Value::Number(1, 1_000_000), "Which line `fields` are words of, from 1."),
+    may("expect", OUTCOME, "Asking must fail with this error."),
+];
 
-static TABLE: Map = fields(
-    "a `table` step",
-    "What `dmsetup table` must print.",
-    &[must("of", ON, DEVICE), must("is", Value::OneOrMore(&Value::Scalar(&PRINTED_LINE)), "The lines.")],
+static STATUS: Map =
+    Map { what: "a `status` step", about: "What `dmsetup status` must print.", keys: &PRINTS, shape: FORMS };
+
+static TABLE: Map =
+    Map { what: "a `table` step", about: "What `dmsetup table` must print.", keys: &PRINTS, shape: FORMS };
+
+static WAIT_STATUS: Map =
+    Map { what: "the `status` waited for", about: "What `dmsetup status` prints.", keys: &PRINTS, shape: FORMS };
+
+static WAIT_TABLE: Map =
+    Map { what: "the `table` waited for", about: "What `dmsetup table` prints.", keys: &PRINTS, shape: FORMS };
+
+static WAIT: Map = Map {
+    what: "a `wait` step",
+    about: "Looks again and again until what it waits for is printed, or its time is up.",
+    keys: &[
+        may("status", Value::Map(&WAIT_STATUS), "What `dmsetup status` prints in the end."),
+        may("table", Value::Map(&WAIT_TABLE), "What `dmsetup table` prints in the end."),
+        must("within", Value::Scalar(&DURATION), "It fails after this long."),
+        or("every", "1ms", Value::Scalar(&DURATION), "Time between looks."),
+    ],
+    shape: Shape::OneOf(&["status", "table"]),
+};
+
+static MUST_BLOCK: Map = fields(
+    "a `must_block` step",
+    "Steps that must take their time, on the clock of the run.",
+    &[
+        may("min", Value::Scalar(&DURATION), "At least this long."),
+        may("max", Value::Scalar(&DURATION), "At most this long."),
+        must("do", Value::Either(&[Value::Map(&STEP), Value::List(&Value::Map(&STEP))]), "What."),
+    ],
 );
 
 static SUBMIT: Map = fields(
@@ -156,7 +204,14 @@ static REPEAT: Map = fields(
     "a `repeat` step",
     "Do steps several times.",
     &[
-        must("times", Value::Number(1, 1_000_000), "How often."),
+        may("times", Value::Number(1, 1_000_000), "How often; at most, with `for`."),
+        may("for", Value::Scalar(&DURATION), "No pass begins later than this after the first."),
+        may(
+            "every",
+            Value::Scalar(&DURATION),
+            "How long after the last one was due a pass is due; at once without it.",
+        ),
+        or("jitter", "0", Value::Scalar(&DURATION), "Each pass begins up to so much later than due, from the seed."),
         must("do", Value::Either(&[Value::Map(&STEP), Value::List(&Value::Map(&STEP))]), "What."),
     ],
 );

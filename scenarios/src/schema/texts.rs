@@ -98,6 +98,28 @@ pub(super) static PRINTED_LINE: Text = Text {
     examples: &["0 128 linear $d 0"],
 };
 
+pub(super) static PATTERN: Text = Text {
+    about: "a regular expression, as in Rust, with ASCII classes; it must fit some place of the line",
+    pattern: "^",
+    also: Also::Scalars,
+    examples: &["^0 128 linear", "1 A[AD]$"],
+};
+
+/// A word of a line, counted from 1.
+pub(super) static WORD: Text = Text {
+    about: "the number of a word, from 1",
+    pattern: "^[0-9]+(_[0-9]+)*$",
+    also: Also::Integers,
+    examples: &["3"],
+};
+
+pub(super) static FIELD: Text = Text {
+    about: "a word, `$name` of a device, or a bound on a number",
+    pattern: r"\S",
+    also: Also::Scalars,
+    examples: &["striped", "$d", ">= 2"],
+};
+
 pub(super) static POOL: Text = Text {
     about: "a memory pool, `<device>.<pool>` with `*` for all",
     pattern: r"^[^\s]+\.([a-z0-9_]+|\*)$",
@@ -168,6 +190,20 @@ pub(super) const OUTCOME: Value = words!(
     "ENOSPC",
     "EOPNOTSUPP",
     "EAGAIN",
+    "refused",
+    "any",
+    "ok or EPERM",
+    "ok or ENOENT",
+    "ok or ENXIO",
+    "ok or EIO",
+    "ok or ENOMEM",
+    "ok or EBUSY",
+    "ok or EEXIST",
+    "ok or ENODEV",
+    "ok or EINVAL",
+    "ok or ENOSPC",
+    "ok or EOPNOTSUPP",
+    "ok or EAGAIN",
 );
 pub(super) const ERRNO: Value = words!(
     "EPERM",

@@ -60,6 +60,12 @@ fn a_wrong_word_is_answered_with_the_nearest_and_all() {
         found
             .starts_with("x:1:4: \"EINVALID\" is not `ok` or an error (did you mean `EINVAL`? allowed here: ok, EPERM")
     );
+    for (text, wanted) in
+        [("refused", Outcome::Refused), ("any", Outcome::Any), ("ok or ENXIO", Outcome::OkOr(Errno::ENXIO))]
+    {
+        assert_eq!(value(text, outcome), Ok(wanted));
+    }
+    assert!(refused("ok or EO", outcome).contains("did you mean `ok or EIO`?"));
     assert_eq!(refused("yes", truth), "x:1:4: \"yes\" is not true or false (allowed here: true, false)");
 }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use dmlab_engine::block::{BlkStatus, Device};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
-use dmlab_engine::sync::Completion;
+use dmlab_engine::sync::{Completion, Variable};
 use dmlab_engine::{block::DevId, dm};
 use dmlab_scenarios::{Errno, Fault};
 use dmlab_units::{Nanos, Sectors, Seed};
 
 use super::faults;
 use super::io::EngineDevice;
-use crate::backend::{Actor, Branch, Control, OpenDevice};
+use crate::backend::{Actor, Branch, Control, Flag, OpenDevice, Started};
 
 /// What the actors of one performance share.
 pub(super) struct World {
@@ -96,23 +96,41 @@ impl Actor for EngineActor<'_> {
         core.set_io_faults(self.current, faults::io_faults(faults, self.world.seed));
     }
 
-    fn fork(&self, branches: Vec<Branch>) {
-        let ended: Vec<Completion> = branches
-            .into_iter()
-            .map(|branch| {
-                let ended = Completion::new(self.current.runtime(), &format!("{} to end", branch.name));
-                let (world, there) = (Arc::clone(&self.world), ended.clone());
-                let task = self.current.spawn(&branch.name, move |current| {
-                    (branch.body)(&EngineActor { current, world });
-                    there.complete(current);
-                });
-                ended.declare_completer(self.current, task);
-                ended
-            })
-            .collect();
-        for ended in ended {
-            ended.wait(self.current);
-        }
+    fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a> {
+        let ended = Completion::new(self.current.runtime(), &format!("{} to end", branch.name));
+        let (world, there) = (Arc::clone(&self.world), ended.clone());
+        let task = self.current.spawn(&branch.name, move |current| {
+            (branch.body)(&EngineActor { current, world });
+            there.complete(current);
+        });
+        ended.declare_completer(self.current, task);
+        Box::new(Ended { current: self.current, ended })
+    }
+
+    fn flag(&self, name: &str) -> Arc<dyn Flag> {
+        Arc::new(Variable::new(self.current.runtime(), name, 0))
+    }
+}
+
+/// A task's end, waited for by the task that started it.
+struct Ended<'a> {
+    current: &'a Task,
+    ended: Completion,
+}
+
+impl Started for Ended<'_> {
+    fn join(self: Box<Self>) {
+        self.ended.wait(self.current);
+    }
+}
+
+impl Flag for Variable {
+    fn raise(&self) {
+        self.set(1);
+    }
+
+    fn is_up(&self) -> bool {
+        self.get() != 0
     }
 }
 

@@ -4,6 +4,7 @@
 use super::super::testing::{assert_refused, step};
 use super::*;
 use crate::Errno;
+use crate::{Printed, Wanted};
 
 #[test]
 fn verbs_take_a_device_or_a_device_and_what_must_come_of_it() {
@@ -27,7 +28,7 @@ fn verbs_take_a_device_or_a_device_and_what_must_come_of_it() {
         ),
         (
             "table: { of: t, is: '0 16 linear $d 0' }",
-            Action::Table { device: device(), lines: vec!["0 16 linear $d 0".to_owned()] },
+            Action::Table(Printed { device: device(), wanted: Wanted::Lines(vec!["0 16 linear $d 0".to_owned()]) }),
         ),
     ] {
         assert_eq!(step(text), Ok(wanted), "{text}");

@@ -3,6 +3,7 @@
 
 use super::super::testing::{assert_refused, expect};
 use super::*;
+use crate::Relation;
 use crate::{Runtime, Strength};
 
 #[test]
@@ -51,7 +52,8 @@ fn a_cell_of_which_no_verdict_is_said_must_pass() {
 
 #[test]
 fn every_relation_is_read() {
-    for (sign, relation) in RELATIONS {
+    for relation in bound::RELATIONS {
+        let sign = relation.sign();
         let found = expect(&format!("  - {{ counters: {{ x: '{sign} 5' }} }}\n")).unwrap();
         assert_eq!(found[0].counters, [("x".to_owned(), Bound { relation: *relation, value: 5 })]);
     }

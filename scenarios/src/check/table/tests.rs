@@ -2,7 +2,7 @@
 //! Not here: what other files report about the same text.
 
 use super::super::testing::{assert_refused, devices, step};
-use crate::{Action, DeviceKind};
+use crate::{Action, DeviceKind, Printed, Wanted};
 
 fn table(lines: &str) -> Result<Vec<String>, String> {
     let scenario = devices(&format!("\n  d: {{ ram: 1k }}\n  t:\n    dm: {lines}"))?;
@@ -68,9 +68,12 @@ fn every_wrong_line_of_a_table_is_reported() {
 #[test]
 fn printed_lines_are_anything_but_their_devices_are_declared() {
     let status = |lines: &str| step(&format!("status: {{ of: t, is: {lines} }}"));
-    let Ok(Action::Status { lines, .. }) = status("[\"0 16 linear \", '16 16 x $d']") else { panic!() };
+    let Ok(Action::Status(Printed { wanted: Wanted::Lines(lines), .. })) = status("[\"0 16 linear \", '16 16 x $d']")
+    else {
+        panic!()
+    };
     assert_eq!(lines, ["0 16 linear ", "16 16 x $d"]);
-    let Ok(Action::Status { lines, .. }) = status("[]") else { panic!() };
+    let Ok(Action::Status(Printed { wanted: Wanted::Lines(lines), .. })) = status("[]") else { panic!() };
     assert!(lines.is_empty());
     assert_refused(status, &[("'0 16 linear $x 0'", "x:5:39: \"x\" is not a declared device")]);
 }
