@@ -15,7 +15,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dmlab::backend::engine::ExplorerStage;
 use dmlab::campaign;
 use dmlab::plan::{Plan, RunOn, Wishes};
-use dmlab_engine::sched::explorer::{Explorer, Limits, Random};
+use dmlab_engine::sched::explorer::{Explorer, Limits, Portfolio, Random};
 use dmlab_engine::sched::{Outcome, Task};
 use dmlab_engine::sync::{RwSem, Semaphore};
 use dmlab_results::{Proof, Strength};
@@ -98,7 +98,8 @@ fn schedules(criterion: &mut Criterion) {
         let plan = cell(scenario, overrides);
         group.bench_function(format!("{}, portfolio", title(scenario, overrides)), |bencher| {
             let mut stage = ExplorerStage::new(&plan, &limits.interrupt);
-            bencher.iter(|| assert_eq!(stage.perform().0.outcome, Outcome::Finished));
+            let mut strategy = Portfolio::new(plan.seed.derive("strategy"));
+            bencher.iter(|| assert_eq!(stage.perform_with(&mut strategy).0.outcome, Outcome::Finished));
         });
     }
     group.throughput(Throughput::Elements(CAMPAIGN_SCHEDULES));

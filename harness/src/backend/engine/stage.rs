@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dmlab_engine::sched::explorer::{
-    Choice, Choices, CostTable, Divergence, Explorer, Fair, Limits, Observed, Portfolio, Replay, Strategy,
+    Choice, Choices, CostTable, Divergence, Explorer, Fair, Limits, Observed, Replay, Strategy,
 };
 use dmlab_engine::sched::{Outcome, RunResult, threads};
 
@@ -64,7 +64,6 @@ pub struct Found {
 pub struct ExplorerStage<'a> {
     plan: &'a Plan,
     explorer: Explorer,
-    strategy: Portfolio,
     limits: Limits,
 }
 
@@ -72,30 +71,16 @@ impl<'a> ExplorerStage<'a> {
     /// A stage for `plan`.
     pub fn new(plan: &'a Plan, interrupt: &Arc<AtomicBool>) -> Self {
         let limits = Limits { steps_max: plan.scenario.steps_max, interrupt: Arc::clone(interrupt) };
-        let strategy = Portfolio::new(plan.seed.derive("strategy"));
         let explorer = Explorer::new(limits.clone()).timers_any(plan.explore.timers_any);
-        Self { plan, explorer, strategy, limits }
+        Self { plan, explorer, limits }
     }
 
-    /// Performs the plan under one more schedule.
-    pub fn perform(&mut self) -> (RunResult, Performance) {
-        let play = play(self.plan, false);
-        let there = Arc::clone(&play);
-        let result = self.explorer.run(&mut self.strategy, move |current| there.perform(current));
-        (result, play.result())
-    }
-
-    /// Performs the plan once under any other strategy.
+    /// Performs the plan once under any strategy.
     pub fn perform_with(&mut self, strategy: &mut dyn Strategy) -> (RunResult, Performance) {
         let play = play(self.plan, false);
         let there = Arc::clone(&play);
         let result = self.explorer.run(strategy, move |current| there.perform(current));
         (result, play.result())
-    }
-
-    /// Performs the last schedule again, in words; `None` when its choices were not all there to be taken again.
-    pub fn again(&mut self) -> Option<Found> {
-        self.take(self.explorer.choices())
     }
 
     /// Takes recorded choices again, in words; `None` when they were not all there to be taken.
