@@ -211,6 +211,8 @@ impl TaskSet {
     #[inline]
     pub(super) fn remove(&mut self, task: TaskId) -> bool {
         let (word, place) = (self.word(task), task.0 % 64);
+        // Bits, not `let there = *word & bit != 0`: rustc 1.95 optimises a comparison away that its caller branches on,
+        // and forgets that the length is counted by it (MIR pass SimplifyComparisonIntegral, with opt-level 2 and more).
         let there = *word >> place & 1;
         *word ^= there << place;
         self.len -= there as usize;
