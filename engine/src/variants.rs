@@ -156,6 +156,41 @@ axis! {
 }
 
 axis! {
+    /// How dm gets the clones of a flush or discard that goes to several places (dm-spec §4.3).
+    Duplicates "duplicates" "how dm allocates the duplicates of a flush or discard" default AllOrNothing {
+        /// One after the other.
+        Serial "serial" "<= 4.15" "-"
+            "allocates and maps one clone after the other: tasks that each hold some of a set's clones wait for each other",
+        /// All at once, one task at a time.
+        AllOrNothing "all-or-nothing" ">= 4.16" "318716ddea08"
+            "allocates all without waiting, or gives all back and allocates them, waiting, under table_devices_lock",
+    }
+}
+
+axis! {
+    /// What is done with a piece of a split bio that its target pushes back (dm-spec §4.6); for `split: trim`.
+    Requeue "requeue" "what dm puts off when a target pushes back a piece of a split bio" default TwoStages {
+        /// The original, as it is by then.
+        SharedOriginal "shared-original" "5.18-rc" "7dd76d1feec7"
+            "puts off the original, which by then stands for its last piece: the piece is lost and the last one done twice",
+        /// A new bio for the piece.
+        TwoStages "two-stages" ">= 5.20" "8b211aaccb91"
+            "a worker makes a bio of exactly that piece, chained to the original, and that one is put off",
+    }
+}
+
+axis! {
+    /// How an empty flush gets to the devices below.
+    Flush "flush" "which way a flush takes through a table" default ToDevices {
+        /// Through every target.
+        ThroughMap "through-map" "<= 6.11" "-" "each target maps its own copies: a device below several targets gets several",
+        /// Past the targets, if all of them agree.
+        ToDevices "to-devices" ">= 6.12" "aaa53168cbcc"
+            "one flush to each device of the table without calling map, if every target sets flush_bypasses_map",
+    }
+}
+
+axis! {
     /// Deliberate bugs. They show that a checker or a scenario can fail; no kernel ever had them.
     Planted "planted" "a deliberate bug, to see a checker catch it" default None {
         /// No bug.
@@ -195,6 +230,8 @@ axis! {
         KcopydDropsError "kcopyd-drops-error" "none" "-" "kcopyd tells its callers that every copy went well",
         /// kcopyd writes the pieces of a sequential copy as they come.
         KcopydUnordered "kcopyd-unordered" "none" "-" "kcopyd writes the pieces of a sequential copy in any order",
+        /// striped sends every copy of a discard to its first stripe.
+        StripedOneCopy "striped-one-copy" "none" "-" "striped sends every copy of a discard to the first stripe",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }
@@ -234,6 +271,12 @@ variants! {
     split: Split,
     /// Rescuing exhausted bio_sets.
     rescue: Rescue,
+    /// Allocating the duplicates of a flush or discard.
+    duplicates: Duplicates,
+    /// Pushing back a piece of a split bio.
+    requeue: Requeue,
+    /// The way of a flush.
+    flush: Flush,
     /// Size of kcopyd's pieces.
     kcopyd_subjob: KcopydSubjob,
     /// A deliberate bug.

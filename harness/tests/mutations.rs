@@ -52,9 +52,12 @@ const MUTATIONS: &[Mutation] = &[
     mutation("bio/two-bios-one-barrier", &[("planted", "completes-original")], "verdict leak, expected pass"),
     mutation("dm/deferred-from-workqueue", &[("planted", "splits-in-worker")], "bios entered drivers in the order"),
     mutation("dm/deferred-from-workqueue", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
+    // Under trim each task needs one clone of the set only.
+    mutation("dm/duplicate-bios", &[("split", "trim")], "verdict pass, expected deadlock"),
     mutation("dm/errors-surface", &[("planted", "drops-error")], "verdict fail, expected pass"),
     mutation("dm/io-waits-for-resume", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/linear-layout", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
+    mutation("dm/striped-discard", &[("planted", "striped-one-copy")], "verdict pass, expected corruption"),
     mutation("dm/striped-layout", &[("planted", "striped-rotated")], "verdict corruption, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-no-boundary")], "verdict corruption, expected pass"),
     mutation("dm/striped-layout", &[("planted", "status-lies")], "verdict fail, expected pass"),

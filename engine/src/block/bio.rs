@@ -329,7 +329,7 @@ impl Bio {
     }
 
     /// Whether it came from `pool`.
-    pub(super) fn is_from(&self, current: &Task, pool: &Mempool) -> bool {
+    pub(crate) fn is_from(&self, current: &Task, pool: &Mempool) -> bool {
         let mut is_from = false;
         self.done.with_element(current, &mut |own, _| is_from = std::ptr::eq(own, pool));
         is_from

@@ -114,6 +114,7 @@ impl DmControl {
         let md = MappedDevice::new(current, &self.core, name);
         let driver = Box::new(DmDriver(Arc::clone(&md)));
         let dev = Device::new(&self.core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
+        md.deferred().set_disk(&dev);
         self.devices.add(current, Arc::clone(&dev));
         let named = |part: &str| format!("{name}.{part}");
         let inactive = Confided::new(current.runtime(), &named("inactive"), None);
@@ -150,6 +151,7 @@ impl DmControl {
             device: name,
             host: &host,
             accounting: cell.md.accounting(),
+            deferred: cell.md.deferred(),
             core: &self.core,
             types: self.types,
             reserved_bio_based_ios: self.reserved_bio_based_ios.get(),

@@ -4,23 +4,26 @@
 //! clone's completion as well.
 //!
 //! Invariants: `remaining` counts the clones in flight and the submitter's own hold; an error of any piece is an
-//! error of the whole, the last one deciding which (I12, `dm_io_set_error`); whichever share is dropped last frees the
-//! pool element, ends the accounting and ends what `completes` names at that moment (a splitter may replace it while it
-//! holds its own share; that is why reassigning `io->bio` after mapping is safe, dm-spec S5).
-//! Not here: push-back during noflush suspend.
+//! error of the whole, the last one deciding which (I12, `dm_io_set_error`), but a push-back during a noflush suspend
+//! outdoes errors; whichever share is dropped last frees the pool element, ends the accounting and ends what
+//! `completes` names at that moment (a splitter may replace it while it holds its own share; that is why reassigning
+//! `io->bio` after mapping is safe, dm-spec S5), or puts off what is left to do: a bio that was pushed back, and the write
+//! of a flush with data. As in the kernel, an error of that flush is not the write's.
+//! Not here: the list of what was put off ([`super::deferred`]).
 
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::deferred::Deferred;
 use super::table::Table;
 use super::tio::{CloneState, Piece, tell_target};
-use crate::block::BlkStatus;
-use crate::block::bio::{Completion, Ending, Shares, bio_endio};
+use crate::block::bio::{BioDetails, Completion, Ending, Shares, bio_endio};
+use crate::block::{Bio, BioFlags, BlkStatus};
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
-use crate::variants::Planted;
+use crate::variants::{Planted, Requeue};
 
 /// One original bio, or one piece of it under `trim`.
 pub struct DmIo {
@@ -35,6 +38,12 @@ struct IoState {
     remaining: u32,
     status: BlkStatus,
     completes: Option<Arc<dyn Completion>>,
+    /// The original itself, where something may be left to do with it.
+    original: Option<Bio>,
+    /// What a piece was that its target pushed back.
+    pushed_back: Option<BioDetails>,
+    /// `DM_IO_WAS_SPLIT`: the original has other pieces, in `dm_io`s of their own.
+    was_split: bool,
     element: Option<Element>,
     /// The embedded clone.
     clone: CloneState,
@@ -52,8 +61,16 @@ impl DmIo {
         piece: Piece,
     ) -> Arc<Self> {
         table.accounting().start();
-        let (completes, element, clone) = (Some(completes), Some(element), CloneState::default());
-        let state = IoState { remaining: holders, status: BlkStatus::Ok, completes, element, clone };
+        let state = IoState {
+            remaining: holders,
+            status: BlkStatus::Ok,
+            completes: Some(completes),
+            original: None,
+            pushed_back: None,
+            was_split: false,
+            element: Some(element),
+            clone: CloneState::default(),
+        };
         let id = current.runtime().register("dm_io", "dm_io");
         Arc::new(Self { id, table, piece, state: Tiny::new(state) })
     }
@@ -74,8 +91,23 @@ impl DmIo {
         self.state.lock_for(current).completes = Some(completes);
     }
 
+    /// Leaves the original with it, for what may be left to do.
+    pub(super) fn keep_original(&self, current: &Task, original: Bio) {
+        self.state.lock_for(current).original = Some(original);
+    }
+
+    /// `DM_IO_WAS_SPLIT`.
+    pub(super) fn set_was_split(&self, current: &Task) {
+        self.state.lock_for(current).was_split = true;
+    }
+
+    /// `DM_MAPIO_REQUEUE` of the embedded clone, which the target gives back.
+    pub(super) fn note_pushed_back(&self, current: &Task, clone: &Bio) {
+        self.state.lock_for(current).pushed_back = Some(clone.record(clone.sectors).at(self.piece.sector));
+    }
+
     /// `dec_pending` / `dm_io_dec_pending`: a share is done. Ends the original bio with the last.
-    pub(super) fn dec_pending(&self, current: &Task, status: BlkStatus) {
+    pub(super) fn dec_pending(self: &Arc<Self>, current: &Task, status: BlkStatus) {
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
         if let Some(Ending { done, status, .. }) = self.drop_hold(current, status) {
             bio_endio(current, done, status);
@@ -83,10 +115,12 @@ impl DmIo {
     }
 
     #[inline]
-    fn drop_hold(&self, current: &Task, status: BlkStatus) -> Option<Ending> {
+    fn drop_hold(self: &Arc<Self>, current: &Task, status: BlkStatus) -> Option<Ending> {
         let mut state = self.state.lock_for(current);
         if !status.is_ok() && self.table.accounting().planted != Planted::DropsError {
-            state.status = status;
+            // Push-back supersedes any error.
+            let pushed = state.status == BlkStatus::DmRequeue && self.table.accounting().is_noflush_suspending();
+            state.status = if pushed { state.status } else { status };
         }
         state.remaining -= 1;
         let (remaining, status) = (state.remaining, state.status);
@@ -97,19 +131,91 @@ impl DmIo {
         if remaining > 0 {
             return None;
         }
-        let (completes, element) = (state.completes.take(), state.element.take());
+        let two_stages = self.table.variants().requeue == Requeue::TwoStages;
+        let first_stage = status == BlkStatus::DmRequeue && state.was_split && two_stages;
         drop(state);
-        self.pool().free(current, element.expect("the last share is dropped once"));
-        self.table.accounting().end(current);
-        completes.map(|done| Ending { done, status, up_a_chain: false })
+        if first_stage {
+            self.table.deferred().requeue(current, Arc::clone(self));
+            return None;
+        }
+        self.complete(current, status)
     }
 
-    /// Where its element is from.
-    fn pool(&self) -> &Mempool {
-        let pools = self.table.pools();
-        match &pools.io_pool {
-            Some(pool) => pool,
-            None => pools.io_bs.as_ref().expect("a table has one or the other").pool(),
+    /// `__dm_io_complete`, but for the first stage of a requeue.
+    #[inline]
+    fn complete(self: &Arc<Self>, current: &Task, mut status: BlkStatus) -> Option<Ending> {
+        let mut state = self.state.lock_for(current);
+        let (completes, mut original) = (state.completes.take(), state.original.take());
+        let pushed_back = state.pushed_back.take();
+        let element = state.element.take();
+        drop(state);
+        let mut completes = completes.expect("an I/O completes once");
+        let mut requeued = false;
+        if status == BlkStatus::DmRequeue {
+            let bio = self.left(current, pushed_back, original.take(), &completes);
+            match self.table.deferred().push_back(current, self.table.accounting(), bio) {
+                None => requeued = true,
+                Some(bio) => {
+                    status = BlkStatus::IoErr;
+                    completes = Arc::clone(bio.done());
+                }
+            }
+        }
+        self.table.pools().io().free(current, element.expect("the last share is dropped once"));
+        self.table.accounting().end(current);
+        if requeued {
+            return None;
+        }
+        if let Some(mut bio) = original
+            && bio.flags().contains(BioFlags::PREFLUSH)
+            && bio.sectors.0 > 0
+        {
+            // The flush is done: now the data.
+            let flags = bio.flags() - BioFlags::PREFLUSH;
+            bio.set_flags(current, self.table.variants().planted, flags);
+            self.table.deferred().queue_io(current, bio);
+            return None;
+        }
+        Some(Ending { done: completes, status, up_a_chain: false })
+    }
+
+    /// What is to be done again after a push-back.
+    fn left(
+        &self,
+        current: &Task,
+        pushed_back: Option<BioDetails>,
+        original: Option<Bio>,
+        completes: &Arc<dyn Completion>,
+    ) -> Bio {
+        if let Some(original) = original {
+            return original;
+        }
+        // 7dd76d1feec7: the original that this piece shares with the others, as the last of them left it.
+        let shared = match self.table.variants().requeue {
+            Requeue::SharedOriginal => self.table.deferred().shared_original(current, completes),
+            Requeue::TwoStages => None,
+        };
+        let piece = pushed_back.or_else(|| self.piece.details.clone());
+        let details = shared.or(piece).expect("what was mapped can be mapped again");
+        details.restore(Arc::clone(completes))
+    }
+
+    /// `dm_io_rewind`, then the second stage: the piece becomes a bio of its own that ends into the original.
+    pub(super) fn complete_rewound(self: &Arc<Self>, worker: &Task, deferred: &Deferred) {
+        let pooled = {
+            let _frame = worker.enter("dm_io_rewind");
+            deferred.bio_split.alloc(worker)
+        };
+        let mut state = self.state.lock_for(worker);
+        let details = state.pushed_back.take().or_else(|| self.piece.details.clone());
+        let details = details.expect("what was mapped can be mapped again");
+        let original = state.completes.take().expect("an I/O completes once");
+        let bio = details.restore_into(worker, original, pooled);
+        state.completes = Some(Arc::clone(bio.done()));
+        state.original = Some(bio);
+        drop(state);
+        if let Some(Ending { done, status, .. }) = self.complete(worker, BlkStatus::DmRequeue) {
+            bio_endio(worker, done, status);
         }
     }
 }
@@ -134,7 +240,7 @@ impl Completion for DmIo {
 
     fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
         if let Some(element) = &self.state.lock_for(current).element {
-            look(self.pool(), element);
+            look(self.table.pools().io(), element);
         }
     }
 

@@ -7,19 +7,20 @@
 //! hand to the end of the queue, as in the kernel).
 //! Not here: noflush push-back, file system freezing, internal suspend.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::accounting::IoAccounting;
+use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::{Events, TargetHost};
+use super::limits::Takes;
 use super::split::split_and_process_bio;
 use super::table::{Slot, Table};
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
-use crate::block::{Bio, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
+use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
 use crate::sched::Task;
-use crate::sync::{Mutex, SpinSection, Srcu, Work, Workqueue, WqFlags};
+use crate::sync::{Mutex, Srcu, Variable, Work};
 use crate::variants::{Planted, Split, Variants};
 
 /// What the SRCU domain publishes.
@@ -58,10 +59,11 @@ pub struct MappedDevice {
     suspend_lock: Mutex<SuspendState>,
     accounting: Arc<IoAccounting>,
     events: Arc<Events>,
-    deferred: SpinSection<VecDeque<Bio>>,
-    wq: Workqueue,
-    work: Work,
-    bio_split: BioSet,
+    deferred: Arc<Deferred>,
+    /// Among tasks that allocate the duplicates of a bio, and tables that change which devices they have open.
+    table_devices_lock: Mutex<()>,
+    /// What the live table lets through: [`Takes`].
+    takes: Variable,
 }
 
 impl MappedDevice {
@@ -76,6 +78,7 @@ impl MappedDevice {
                     md.wq_work(worker);
                 }
             });
+            let bio_split = BioSet::new(current, core, &named("bio_split"), BIO_POOL_SIZE, false);
             Self {
                 name: name.into(),
                 core: Arc::clone(core),
@@ -83,10 +86,9 @@ impl MappedDevice {
                 suspend_lock: Mutex::new(runtime, &named("suspend_lock"), SuspendState::default()),
                 accounting: Arc::new(IoAccounting::new(current, name, core.variants().planted)),
                 events: Arc::new(Events::new(current, name)),
-                deferred: SpinSection::new(runtime, &named("deferred_lock"), VecDeque::new()),
-                wq: Workqueue::new(runtime, &format!("kdmflush/{name}"), WqFlags::ORDERED_RECLAIM),
-                work,
-                bio_split: BioSet::new(current, core, &named("bio_split"), BIO_POOL_SIZE, false),
+                deferred: Deferred::new(current, name, bio_split, work),
+                table_devices_lock: Mutex::new(runtime, &named("table_devices_lock"), ()),
+                takes: Variable::new(runtime, &named("queue_limits"), 0),
             }
         })
     }
@@ -109,6 +111,21 @@ impl MappedDevice {
     /// I/O in flight.
     pub(super) const fn accounting(&self) -> &Arc<IoAccounting> {
         &self.accounting
+    }
+
+    /// What it has put off.
+    pub(super) const fn deferred(&self) -> &Arc<Deferred> {
+        &self.deferred
+    }
+
+    /// `q->bio_split`.
+    pub(super) fn bio_split(&self) -> &BioSet {
+        &self.deferred.bio_split
+    }
+
+    /// `mutex_lock(&md->table_devices_lock)`.
+    pub(super) fn table_devices_lock<'a>(&'a self, current: &'a Task) -> impl Drop + 'a {
+        self.table_devices_lock.lock(current)
     }
 
     /// Its events.
@@ -137,6 +154,11 @@ impl MappedDevice {
         self.accounting.is_suspended()
     }
 
+    /// Whether the live table lets this through.
+    fn takes(&self, what: Takes) -> bool {
+        Takes::from_bits_truncate(self.takes.get()).contains(what)
+    }
+
     /// `dm_submit_bio` / `dm_make_request`.
     #[inline]
     pub(super) fn submit(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
@@ -148,28 +170,23 @@ impl MappedDevice {
             self.process(current, dev, live.table, bio);
             None
         });
-        if let Some(mut bio) = deferred {
-            bio.set_dev(Arc::clone(dev));
-            self.defer(current, bio);
+        match deferred {
+            None => {}
+            Some(bio) if bio.flags().contains(BioFlags::NOWAIT) => bio.end(current, BlkStatus::Again),
+            Some(bio) if bio.flags().contains(BioFlags::RAHEAD) => bio.end(current, BlkStatus::IoErr),
+            Some(bio) => self.deferred.queue_io(current, bio),
         }
     }
 
     fn process(&self, current: &Task, dev: &Arc<Device>, table: Option<Arc<Table>>, bio: Bio) {
         match table {
-            Some(table) => split_and_process_bio(current, self.variants().split, dev, &self.bio_split, table, bio),
+            Some(table) => split_and_process_bio(current, self, dev, table, bio),
             None => {
                 let message = format!("device-mapper: core: {}: mapping table unavailable, erroring io", dev.id());
                 self.core.log(current, message);
                 bio.end(current, BlkStatus::IoErr);
             }
         }
-    }
-
-    /// `queue_io`: keeps a bio for the time after the suspend.
-    fn defer(&self, current: &Task, bio: Bio) {
-        let _frame = current.enter("queue_io");
-        self.deferred.with(current, |deferred| deferred.push_back(bio));
-        self.wq.queue(current, &self.work);
     }
 
     /// `dm_wq_work`: processes what was deferred, unless the device is (again) suspended.
@@ -180,7 +197,7 @@ impl MappedDevice {
             if live.block_io {
                 return;
             }
-            let Some(mut bio) = self.deferred.with(worker, VecDeque::pop_front) else { return };
+            let Some(mut bio) = self.deferred.pop(worker) else { return };
             // Since 5.10 the worker submits like anyone; before, it split right here, without a bio_list. The older
             // splits are modelled as they came: with the older worker.
             match self.variants().split {
@@ -215,7 +232,7 @@ impl MappedDevice {
         self.accounting.set_block_io(true);
         self.live.publish(current, Live { table: table.clone(), block_io: true });
         self.live.synchronize(current);
-        self.wq.flush(current);
+        self.deferred.wq().flush(current);
         if self.planted() != Planted::SuspendNoWait {
             self.accounting.wait_until_idle(current);
         }
@@ -253,6 +270,7 @@ impl MappedDevice {
         }
         dev.set_capacity(slot.table().size());
         self.live.publish(current, Live { table: Some(Arc::clone(slot.table())), block_io: true });
+        self.takes.set(Takes::of(slot.table()).bits());
         slot.table().host().set_bound(true);
         let replaced = state.active.replace(slot);
         if let Some(replaced) = &replaced {
@@ -278,7 +296,7 @@ impl MappedDevice {
         self.live.publish(current, Live { block_io: false, ..live });
         drop(state);
         // dm_queue_flush
-        self.wq.queue(current, &self.work);
+        self.deferred.kick(current);
         Ok(())
     }
 
@@ -300,7 +318,7 @@ impl MappedDevice {
         let _frame = current.enter("dm_destroy");
         // A device that was suspended already stays so.
         let _ = self.suspend(current, SuspendFlags::NOFLUSH);
-        self.wq.drain(current);
+        self.deferred.wq().drain(current);
         self.live.publish(current, Live::default());
         self.live.synchronize(current);
         let active = self.suspend_lock.lock(current).active.take();
@@ -313,7 +331,7 @@ impl MappedDevice {
     /// What must be true when nothing runs any more: nothing in flight or deferred, every set's pool at rest.
     pub fn at_rest(&self) -> Result<(), String> {
         let in_flight = self.accounting.count();
-        let deferred = self.deferred.peek(VecDeque::len);
+        let deferred = self.deferred.count();
         match (in_flight, deferred) {
             (0, 0) => Ok(()),
             (0, n) => Err(format!("{}: {n} deferred bio(s) were never processed", self.name)),
@@ -331,12 +349,20 @@ impl Driver for DmDriver {
         self.0.submit(current, dev, bio);
     }
 
-    // What a device below does not take, it refuses itself.
-    fn takes(&self, _op: BioOp) -> bool {
-        true
+    fn has_write_cache(&self) -> bool {
+        self.0.takes(Takes::FLUSH)
+    }
+
+    fn takes(&self, op: BioOp) -> bool {
+        match op {
+            BioOp::Read | BioOp::Write | BioOp::Flush => true,
+            BioOp::Discard => self.0.takes(Takes::DISCARD),
+            BioOp::SecureErase => self.0.takes(Takes::SECURE_ERASE),
+            BioOp::WriteZeroes => self.0.takes(Takes::WRITE_ZEROES),
+        }
     }
 
     fn has_nowait(&self) -> bool {
-        true
+        self.0.takes(Takes::NOWAIT)
     }
 }

@@ -15,60 +15,63 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
+use super::duplicate::{Embedded, empty_flush, flush_or_abnormal, send_abnormal, send_empty_flush};
 use super::io::DmIo;
+use super::mapped_device::MappedDevice;
 use super::table::{Table, TableTarget};
-use super::target::Mapped;
-use super::tio::{Piece, TargetIo, details_for};
+use super::target::{Mapped, TargetFeatures};
+use super::tio::{Piece, TargetIo};
 use crate::block::split::bio_split;
 use crate::block::submit::{BioLists, submit_bio_noacct};
-use crate::block::{Bio, BioSet, BlkStatus, Device};
+use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, Device};
 use crate::sched::Task;
 use crate::sync::Gfp;
-use crate::variants::{Planted, Split};
+use crate::variants::{Planted, Requeue, Split};
 
 /// The kernel's `clone_info`: which device a bio was for, with which table, and who counts its pieces.
-struct CloneInfo<'a> {
-    dev: &'a Arc<Device>,
-    /// `q->bio_split`.
-    bio_split: &'a BioSet,
-    io: Arc<DmIo>,
+pub(super) struct CloneInfo<'a> {
+    pub(super) md: &'a MappedDevice,
+    pub(super) dev: &'a Arc<Device>,
+    pub(super) io: Arc<DmIo>,
 }
 
 /// Maps `bio`, which is wholly or partly within `table` of `dev`.
-pub(super) fn split_and_process_bio(
-    current: &Task,
-    split: Split,
-    dev: &Arc<Device>,
-    bio_split: &BioSet,
-    table: Arc<Table>,
-    bio: Bio,
-) {
+pub(super) fn split_and_process_bio(current: &Task, md: &MappedDevice, dev: &Arc<Device>, table: Arc<Table>, bio: Bio) {
     let _frame = current.enter("__split_and_process_bio");
-    match split {
-        Split::Loop => all_pieces(current, dev, bio_split, table, bio, |_, _, _, _| true),
-        Split::DepthFirst => all_pieces(current, dev, bio_split, table, bio, remainder_is_original),
-        Split::CloneIsRemainder => all_pieces(current, dev, bio_split, table, bio, remainder_is_clone),
-        Split::Trim => trim(current, dev, table, bio),
+    match md.variants().split {
+        Split::Loop => all_pieces(current, md, dev, table, bio, |_, _, _, _| true),
+        Split::DepthFirst => all_pieces(current, md, dev, table, bio, remainder_is_original),
+        Split::CloneIsRemainder => all_pieces(current, md, dev, table, bio, remainder_is_clone),
+        Split::Trim => trim(current, md, dev, table, bio),
     }
+}
+
+/// Whether a bio is a flush, with or without data.
+fn is_flush(bio: &Bio) -> bool {
+    bio.op() == BioOp::Flush || bio.flags().contains(BioFlags::PREFLUSH)
 }
 
 /// After a piece: whether the loop goes on with the remainder, or has sent it away.
 type AfterPiece = fn(&Task, &CloneInfo<'_>, &mut Option<Bio>, Sectors) -> bool;
 
 /// The loop of 2.6 to 5.17.
-fn all_pieces(current: &Task, dev: &Arc<Device>, bio_split: &BioSet, table: Arc<Table>, bio: Bio, go_on: AfterPiece) {
+fn all_pieces(current: &Task, md: &MappedDevice, dev: &Arc<Device>, table: Arc<Table>, bio: Bio, go_on: AfterPiece) {
     let element = {
         let _frame = current.enter("alloc_io");
         let pool = table.pools().io_pool.as_ref().expect("these variants have an io_pool");
         pool.alloc(current, Gfp::NoIo).expect("an allocation that may wait succeeds")
     };
     let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 1, Piece::NONE);
-    let ci = CloneInfo { dev, bio_split, io };
+    let ci = CloneInfo { md, dev, io };
     // The bio keeps its size until the remainder is sent away; `at` walks over it.
     let mut at = Sectors::ZERO;
     let mut status = BlkStatus::Ok;
+    let flushes = is_flush(&bio);
     let mut original = Some(bio);
-    while let Some(bio) = original.as_ref().filter(|bio| at < bio.sectors) {
+    if flushes {
+        send_empty_flush(current, &ci, &empty_flush(original.as_ref().expect("just put there")), Embedded(None));
+    }
+    while let Some(bio) = original.as_ref().filter(|bio| !flushes && at < bio.sectors) {
         match process_piece(current, &ci, bio, at, bio.sectors - at) {
             Ok(len) => at += len,
             Err(error) => {
@@ -79,6 +82,9 @@ fn all_pieces(current: &Task, dev: &Arc<Device>, bio_split: &BioSet, table: Arc<
         if at < bio.sectors && !go_on(current, &ci, &mut original, at) {
             break;
         }
+    }
+    if let Some(bio) = original {
+        ci.io.keep_original(current, bio);
     }
     // The submitter's own hold.
     ci.io.dec_pending(current, status);
@@ -95,17 +101,23 @@ fn process_piece(
     let _frame = current.enter("__split_and_process_non_flush");
     let table = ci.io.table();
     let (index, target) = table.find(bio.sector + at).ok_or(BlkStatus::IoErr)?;
+    if bio.op().is_abnormal() {
+        let mut template = bio.with_done(Arc::clone(bio.done()));
+        template.advance(at);
+        let len = abnormal_len(table, target, &template);
+        template.truncate(len);
+        return send_abnormal(current, ci, (index, target), &template, Embedded(None)).map(|()| len);
+    }
     let len = max_io_len(table, target, bio.sector + at).min(rest);
     let element = {
         let _frame = current.enter("alloc_tio");
-        sleep_if_planted(current, table, ci.bio_split);
+        sleep_if_planted(current, table, ci.md.bio_split());
         table.pools().bs.alloc_element(current)
     };
     let mut clone = bio.with_done(Arc::clone(bio.done()));
     clone.advance(at);
     clone.truncate(len);
-    let details = details_for(&*target.target, &clone, len);
-    let piece = Piece { target: index, number: 0, details };
+    let piece = Piece::of(&clone, len, (index, target), 0);
     drop(clone.replace_done(TargetIo::new(current, &ci.io, piece, element)));
     ci.io.inc_pending(current);
     map_bio(current, ci.dev, &ci.io, target, clone);
@@ -113,7 +125,7 @@ fn process_piece(
 }
 
 /// `__map_bio`: hands a clone to its target and on to the device below.
-fn map_bio(current: &Task, dev: &Device, io: &DmIo, target: &TableTarget, clone: Bio) {
+pub(super) fn map_bio(current: &Task, dev: &Device, io: &Arc<DmIo>, target: &TableTarget, clone: Bio) {
     let _frame = current.enter("__map_bio");
     let accounting = io.table().accounting();
     accounting.check_may_map(current);
@@ -129,6 +141,7 @@ fn map_bio(current: &Task, dev: &Device, io: &DmIo, target: &TableTarget, clone:
             io.dec_pending(current, BlkStatus::IoErr);
         }
         Mapped::Requeue(clone) => {
+            io.note_pushed_back(current, &clone);
             clone.done().discard(current);
             io.dec_pending(current, BlkStatus::DmRequeue);
         }
@@ -144,6 +157,16 @@ fn max_io_len(table: &Table, target: &TableTarget, sector: Sectors) -> Sectors {
             to_end.min(Sectors(boundary.0 - offset.0 % boundary.0))
         }
         _ => to_end,
+    }
+}
+
+/// How much of an abnormal bio a target gets at once: up to its end. (`__process_abnormal_io`; limits were imposed before.)
+pub(super) fn abnormal_len(table: &Table, target: &TableTarget, bio: &Bio) -> Sectors {
+    let to_end = target.range.len - target.range.offset(bio.sector);
+    if bio.op() == BioOp::Discard && target.target.max_discard_granularity() {
+        max_io_len(table, target, bio.sector).min(bio.sectors)
+    } else {
+        to_end.min(bio.sectors)
     }
 }
 
@@ -166,9 +189,10 @@ fn remainder_is_original(current: &Task, ci: &CloneInfo<'_>, original: &mut Opti
         return true;
     }
     let mut bio = original.take().expect("the loop hands its bio over");
-    let head = bio_split(current, &mut bio, done, ci.bio_split);
+    let head = bio_split(current, &mut bio, done, ci.md.bio_split());
     if ci.io.table().accounting().planted != Planted::CompletesOriginal {
         ci.io.set_completes(current, Arc::clone(head.done()));
+        ci.io.keep_original(current, head);
     }
     bio.set_dev(Arc::clone(ci.dev));
     submit_bio_noacct(current, bio);
@@ -180,44 +204,64 @@ fn remainder_is_clone(current: &Task, ci: &CloneInfo<'_>, original: &mut Option<
     if !under_submission(current, ci) {
         return true;
     }
-    let bio = original.take().expect("the loop hands its bio over");
-    let pooled = ci.bio_split.alloc(current);
+    let mut bio = original.take().expect("the loop hands its bio over");
+    let pooled = ci.md.bio_split().alloc(current);
     let mut remainder = bio.chained_clone(current, Some(pooled));
     remainder.advance(done);
+    bio.truncate(done);
+    ci.io.keep_original(current, bio);
     remainder.set_dev(Arc::clone(ci.dev));
     submit_bio_noacct(current, remainder);
     false
 }
 
 /// 7dd76d1feec7: one piece, whose `dm_io` and clone are one element of `io_bs`; the original, trimmed, goes back.
-fn trim(current: &Task, dev: &Arc<Device>, table: Arc<Table>, mut bio: Bio) {
-    let Some((index, target)) = table.find(bio.sector) else {
-        return bio.end(current, BlkStatus::IoErr);
-    };
-    let len = max_io_len(&table, target, bio.sector).min(bio.sectors);
+fn trim(current: &Task, md: &MappedDevice, dev: &Arc<Device>, table: Arc<Table>, mut bio: Bio) {
+    let nowait = bio.flags().contains(BioFlags::NOWAIT) && !bio.op().is_abnormal();
     let element = {
         let _frame = current.enter("alloc_io");
         let set = table.pools().io_bs.as_ref().expect("this variant has an io_bs");
         sleep_if_planted(current, &table, set);
-        set.alloc_element(current)
+        if nowait { set.pool().alloc(current, Gfp::NoWait) } else { Some(set.alloc_element(current)) }
     };
-    let details = details_for(&*target.target, &bio, len);
-    let piece = Piece { target: index, number: 0, details };
+    let Some(element) = element else { return bio.end(current, BlkStatus::Again) };
+    if is_flush(&bio) || bio.op().is_abnormal() {
+        return flush_or_abnormal(current, md, dev, table, bio, element);
+    }
+    let Some((index, target)) = table.find(bio.sector) else {
+        table.pools().free_io(current, element);
+        return bio.end(current, BlkStatus::IoErr);
+    };
+    if nowait && !target.kind.features.contains(TargetFeatures::NOWAIT) {
+        table.pools().free_io(current, element);
+        return bio.end(current, BlkStatus::NotSupp);
+    }
+    let len = max_io_len(&table, target, bio.sector).min(bio.sectors);
+    let piece = Piece::of(&bio, len, (index, target), 0);
+    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
     if len == bio.sectors {
         // The whole bio: its descriptor becomes the clone's, and nothing need be shared.
-        let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
+        share_if_buggy(current, md, &bio);
         drop(bio.replace_done(Arc::clone(&io) as Arc<_>));
         map_bio(current, dev, &io, &io.table().targets()[index], bio);
         io.dec_pending(current, BlkStatus::Ok);
         return;
     }
-    let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
     let mut clone = bio.with_done(Arc::clone(&io) as Arc<_>);
     clone.truncate(len);
+    io.set_was_split(current);
     map_bio(current, dev, &io, &io.table().targets()[index], clone);
     bio.advance(len);
+    share_if_buggy(current, md, &bio);
     bio.done().get_share(current);
     bio.set_dev(Arc::clone(dev));
     submit_bio_noacct(current, bio);
     io.dec_pending(current, BlkStatus::Ok);
+}
+
+/// [`Requeue::SharedOriginal`]: all pieces refer to the original, which now is what is left of it.
+fn share_if_buggy(current: &Task, md: &MappedDevice, bio: &Bio) {
+    if md.variants().requeue == Requeue::SharedOriginal {
+        md.deferred().share_original(current, bio.done(), bio.record(bio.sectors));
+    }
 }

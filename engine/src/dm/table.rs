@@ -10,13 +10,15 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::accounting::IoAccounting;
+use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::TargetHost;
 use super::target::{Target, TargetArgs, TargetRange, TargetType};
 use crate::block::{BioSet, BlockCore, Device};
 use crate::sched::Task;
 use crate::sync::Mempool;
-use crate::variants::{Planted, Split};
+use crate::sync::mempool::Element;
+use crate::variants::{Planted, Split, Variants};
 
 /// A target, its type and its place.
 pub struct TableTarget {
@@ -44,6 +46,8 @@ pub struct Table {
     targets: Vec<TableTarget>,
     pools: Pools,
     host: Arc<TargetHost>,
+    variants: Variants,
+    deferred: Arc<Deferred>,
 }
 
 /// What loading a table needs to know.
@@ -54,6 +58,8 @@ pub struct TableContext<'a> {
     pub host: &'a Arc<TargetHost>,
     /// The device's I/O in flight.
     pub accounting: &'a Arc<IoAccounting>,
+    /// What the device has put off.
+    pub deferred: &'a Arc<Deferred>,
     /// The machine's block layer.
     pub core: &'a Arc<BlockCore>,
     /// Known target types.
@@ -91,8 +97,9 @@ impl Table {
         }
         let flushes = targets.iter().map(|target| target.target.num_flush_bios()).max().unwrap_or(0);
         let pools = Pools::new(current, context, flushes);
-        let accounting = Arc::clone(context.accounting);
-        let table = Self { accounting, targets, pools, host: Arc::clone(context.host) };
+        let (accounting, deferred) = (Arc::clone(context.accounting), Arc::clone(context.deferred));
+        let variants = *context.core.variants();
+        let table = Self { accounting, targets, pools, host: Arc::clone(context.host), variants, deferred };
         Ok(Slot::new(table))
     }
 
@@ -160,6 +167,18 @@ impl Table {
         &self.pools
     }
 
+    /// The machine's variants.
+    #[inline]
+    pub(super) const fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    /// What its device has put off.
+    #[inline]
+    pub(super) const fn deferred(&self) -> &Arc<Deferred> {
+        &self.deferred
+    }
+
     /// Its way to the device it is for.
     pub const fn host(&self) -> &Arc<TargetHost> {
         &self.host
@@ -173,6 +192,17 @@ impl Table {
     /// The devices it stands on, with the area used of each.
     pub fn devices(&self) -> Vec<(Arc<Device>, Sectors, Sectors)> {
         self.targets.iter().flat_map(|target| target.target.devices(&target.range)).collect()
+    }
+
+    /// `t->devices`: every device once, the one that was named last first.
+    pub fn unique_devices(&self) -> Vec<Arc<Device>> {
+        let mut unique: Vec<Arc<Device>> = Vec::new();
+        for (device, _, _) in self.devices() {
+            if !unique.iter().any(|known| known.id() == device.id()) {
+                unique.insert(0, device);
+            }
+        }
+        unique
     }
 
     /// `device_area_is_invalid`, for all areas: which device is too small, in the kernel's words.
@@ -215,6 +245,19 @@ impl Drop for Slot {
 }
 
 impl Pools {
+    /// `free_io`, of a `dm_io` that did not come to be used.
+    pub(super) fn free_io(&self, current: &Task, element: Element) {
+        self.io().free(current, element);
+    }
+
+    /// Where `struct dm_io` is from.
+    pub(super) fn io(&self) -> &Mempool {
+        match &self.io_pool {
+            Some(pool) => pool,
+            None => self.io_bs.as_ref().expect("a table has one or the other").pool(),
+        }
+    }
+
     /// `dm_table_alloc_md_mempools`: every pool has room for the duplicates of one flush, whatever the parameter says.
     fn new(current: &Task, context: &TableContext<'_>, flushes: u64) -> Self {
         let TableContext { device, core, .. } = context;

@@ -151,6 +151,11 @@ pub trait Target: Send + Sync {
         0
     }
 
+    /// How many copies of a secure erase it needs; 0 if it supports none.
+    fn num_secure_erase_bios(&self) -> u64 {
+        0
+    }
+
     /// `ti->flush_supported`: it wants flushes even if no device below has a write cache.
     fn flush_supported(&self) -> bool {
         false

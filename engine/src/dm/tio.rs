@@ -7,8 +7,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use dmlab_units::Sectors;
+
 use super::io::DmIo;
-use super::target::{Ended, Target};
+use super::table::TableTarget;
+use super::target::Ended;
 use crate::block::bio::{BioDetails, Completion, Ending, Shares};
 use crate::block::{Bio, BlkStatus};
 use crate::sched::cell::Tiny;
@@ -18,8 +21,10 @@ use crate::sync::mempool::Element;
 
 /// Where a clone went.
 pub(super) struct Piece {
-    /// Index of the target in the table.
-    pub target: usize,
+    /// Index of the target in the table; `None` for a flush that goes past the targets.
+    pub target: Option<usize>,
+    /// First sector, of the mapped device.
+    pub sector: Sectors,
     /// `target_bio_nr`.
     pub number: u64,
     /// What it was, where the target wants to know how it ends.
@@ -28,7 +33,7 @@ pub(super) struct Piece {
 
 impl Piece {
     /// No clone at all.
-    pub(super) const NONE: Self = Self { target: 0, number: 0, details: None };
+    pub(super) const NONE: Self = Self { target: None, sector: Sectors::ZERO, number: 0, details: None };
 }
 
 /// What changes about a clone.
@@ -65,8 +70,8 @@ pub(super) fn tell_target(
     status: BlkStatus,
     reopen: impl FnOnce() -> Arc<dyn Completion>,
 ) -> Option<BlkStatus> {
-    let Some(details) = &piece.details else { return Some(status) };
-    let target = &io.table().targets()[piece.target];
+    let (Some(details), Some(target)) = (&piece.details, piece.target) else { return Some(status) };
+    let target = &io.table().targets()[target];
     match target.target.end_io(current, &target.range, details.restore(reopen()), status) {
         Ended::Done(status) => Some(status),
         Ended::Incomplete => None,
@@ -74,9 +79,12 @@ pub(super) fn tell_target(
     }
 }
 
-/// What a target is to see again of a clone of the first `sectors` of `bio`, if anything.
-pub(super) fn details_for(target: &dyn Target, bio: &Bio, sectors: dmlab_units::Sectors) -> Option<BioDetails> {
-    target.wants_end_io().then(|| bio.record(sectors))
+impl Piece {
+    /// The clone of the first `sectors` of `bio` that goes to a target as duplicate `number`.
+    pub(super) fn of(bio: &Bio, sectors: Sectors, (index, target): (usize, &TableTarget), number: u64) -> Self {
+        let details = target.target.wants_end_io().then(|| bio.record(sectors));
+        Self { target: Some(index), sector: bio.sector, number, details }
+    }
 }
 
 /// A clone from `md->bs`.

@@ -42,6 +42,14 @@ impl Target for ErrorTarget {
         0
     }
 
+    fn num_discard_bios(&self) -> u64 {
+        1
+    }
+
+    fn discards_supported(&self) -> bool {
+        true
+    }
+
     fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {
         self.limits_of.iter().map(|(dev, start)| (Arc::clone(dev), *start, range.len)).collect()
     }

@@ -37,13 +37,31 @@ impl Target for Linear {
     #[inline]
     fn map(&self, current: &Task, _dev: &Device, range: &TargetRange, mut bio: Bio) -> Mapped {
         let _frame = current.enter("linear_map");
-        bio.sector = self.maps_to + range.offset(bio.sector);
+        if bio.sectors > Sectors::ZERO {
+            bio.sector = self.maps_to + range.offset(bio.sector);
+        }
         bio.set_dev(Arc::clone(&self.dev));
         Mapped::Remapped(bio)
     }
 
     fn num_flush_bios(&self) -> u64 {
         1
+    }
+
+    fn num_discard_bios(&self) -> u64 {
+        1
+    }
+
+    fn num_secure_erase_bios(&self) -> u64 {
+        1
+    }
+
+    fn num_write_zeroes_bios(&self) -> u64 {
+        1
+    }
+
+    fn flush_bypasses_map(&self) -> bool {
+        true
     }
 
     fn devices(&self, range: &TargetRange) -> Vec<(Arc<Device>, Sectors, Sectors)> {

@@ -2,18 +2,20 @@
 //!
 //! Invariants: chunk n of the target is chunk n / stripes of device n mod stripes; a bio never crosses a chunk
 //! (`max_io_len`); a device that returned an error shows as `D` for ever.
-//! Not here: flush and discard fan-out, the event that the kernel raises on the first errors.
+//! A flush goes to every stripe, a discard to every stripe as far as it has a part of it. The first errors of a device
+//! raise an event, which a worker does, since bios may end where nobody may sleep.
+//! Not here: how the copies of a bio are made (`dm::duplicate`).
 
 use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use crate::block::{Bio, BlkStatus, Device};
+use crate::block::{Bio, BioFlags, BioOp, BlkStatus, Device};
 use crate::dm::args::{kstrtouint, scan_u64};
 use crate::dm::target::CtrError;
 use crate::dm::{Ended, Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::sched::Task;
-use crate::sync::Count;
+use crate::sync::{Confided, Work, Workqueue, WqFlags};
 use crate::variants::Planted;
 
 pub(super) static TYPE: TargetType =
@@ -22,14 +24,20 @@ pub(super) static TYPE: TargetType =
 struct Stripe {
     dev: Arc<Device>,
     physical_start: Sectors,
-    errors: Count,
+    errors: Confided<u64>,
 }
 
 struct Striped {
     stripes: Vec<Stripe>,
     chunk: Sectors,
     planted: Planted,
+    /// `dm_stripe_wq`.
+    wq: Workqueue,
+    trigger_event: Work,
 }
+
+/// `DM_IO_ERROR_THRESHOLD`: errors of a device after which it raises no more events.
+const IO_ERROR_THRESHOLD: u64 = 15;
 
 /// `<stripes> <chunk> [<dev> <start>]+`
 fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, CtrError> {
@@ -51,11 +59,15 @@ fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ctr
     let stripe = |pair: &[&str]| {
         let message = "Couldn't parse stripe destination";
         let physical_start = scan_u64(pair[1]).map(Sectors).ok_or_else(|| CtrError::invalid(message))?;
-        let errors = Count::new(current.runtime(), "stripe.errors");
+        let errors = Confided::new(current.runtime(), "stripe.errors", 0);
         Ok(Stripe { dev: args.device(pair[0], message)?, physical_start, errors })
     };
     let stripes = devices.chunks(2).map(stripe).collect::<Result<_, _>>()?;
-    Ok(Box::new(Striped { stripes, chunk: Sectors(chunk), planted: args.planted }))
+    let flags = WqFlags { mem_reclaim: false, ..WqFlags::RECLAIM };
+    let wq = Workqueue::new(current.runtime(), &format!("dm_stripe_wq/{}", args.host.name()), flags);
+    let host = Arc::clone(args.host);
+    let trigger_event = Work::new("trigger_event", move |worker| host.event(worker));
+    Ok(Box::new(Striped { stripes, chunk: Sectors(chunk), planted: args.planted, wq, trigger_event }))
 }
 
 impl Striped {
@@ -65,11 +77,44 @@ impl Striped {
         let stripes = self.stripes.len() as u64;
         ((chunk % stripes) as usize, Sectors(chunk / stripes * self.chunk.0 + within))
     }
+
+    /// `stripe_map_range_sector`: where on stripe `wanted` what begins (or ends) at `offset` of the target does so.
+    fn edge(&self, offset: Sectors, wanted: usize) -> Sectors {
+        let (stripe, sector) = self.locate(offset);
+        if stripe == wanted {
+            return sector;
+        }
+        let chunk_begins = Sectors(sector.0 - sector.0 % self.chunk.0);
+        if wanted < stripe { chunk_begins + self.chunk } else { chunk_begins }
+    }
+
+    /// `stripe_map_range`: the part of a bio that lies on one stripe.
+    fn map_range(&self, current: &Task, range: &TargetRange, mut bio: Bio, stripe: usize) -> Mapped {
+        let offset = range.offset(bio.sector);
+        let (begin, end) = (self.edge(offset, stripe), self.edge(offset + bio.sectors, stripe));
+        if begin >= end {
+            bio.end(current, BlkStatus::Ok);
+            return Mapped::Submitted;
+        }
+        let stripe = &self.stripes[stripe];
+        bio.set_dev(Arc::clone(&stripe.dev));
+        bio.sector = stripe.physical_start + begin;
+        bio.truncate(end - begin);
+        Mapped::Remapped(bio)
+    }
 }
 
 impl Target for Striped {
     fn map(&self, current: &Task, _dev: &Device, range: &TargetRange, mut bio: Bio) -> Mapped {
         let _frame = current.enter("stripe_map");
+        if bio.op() == BioOp::Flush {
+            bio.set_dev(Arc::clone(&self.stripes[bio.target_bio_nr() as usize].dev));
+            return Mapped::Remapped(bio);
+        }
+        if bio.op().is_abnormal() {
+            let stripe = if self.planted == Planted::StripedOneCopy { 0 } else { bio.target_bio_nr() };
+            return self.map_range(current, range, bio, stripe as usize);
+        }
         let (mut stripe, sector) = self.locate(range.offset(bio.sector));
         if self.planted == Planted::StripedRotated {
             stripe = (stripe + 1) % self.stripes.len();
@@ -88,13 +133,44 @@ impl Target for Striped {
         true
     }
 
-    fn end_io(&self, _current: &Task, range: &TargetRange, clone: Bio, status: BlkStatus) -> Ended {
-        if !status.is_ok() && status != BlkStatus::NotSupp {
-            // The kernel compares names: every stripe on the failing device counts the error.
-            let failed = self.stripes[self.locate(range.offset(clone.sector)).0].dev.id();
-            self.stripes.iter().filter(|stripe| stripe.dev.id() == failed).for_each(|stripe| stripe.errors.inc());
+    fn end_io(&self, current: &Task, range: &TargetRange, clone: Bio, status: BlkStatus) -> Ended {
+        if status.is_ok() || status == BlkStatus::NotSupp || clone.flags().contains(BioFlags::RAHEAD) {
+            return Ended::Done(status);
+        }
+        // The kernel compares names: every stripe on the failing device counts the error.
+        let copies = clone.op() == BioOp::Flush || clone.op().is_abnormal();
+        let stripe = if copies { clone.target_bio_nr() as usize } else { self.locate(range.offset(clone.sector)).0 };
+        let failed = self.stripes[stripe].dev.id();
+        for stripe in self.stripes.iter().filter(|stripe| stripe.dev.id() == failed) {
+            let errors = stripe.errors.change(current, |errors| {
+                *errors += 1;
+                *errors
+            });
+            if errors < IO_ERROR_THRESHOLD {
+                self.wq.queue(current, &self.trigger_event);
+            }
         }
         Ended::Done(status)
+    }
+
+    fn num_discard_bios(&self) -> u64 {
+        self.stripes.len() as u64
+    }
+
+    fn num_secure_erase_bios(&self) -> u64 {
+        self.stripes.len() as u64
+    }
+
+    fn num_write_zeroes_bios(&self) -> u64 {
+        self.stripes.len() as u64
+    }
+
+    fn flush_bypasses_map(&self) -> bool {
+        true
+    }
+
+    fn dtr(&self, current: &Task) {
+        self.wq.drain(current);
     }
 
     fn num_flush_bios(&self) -> u64 {
@@ -106,9 +182,10 @@ impl Target for Striped {
         self.stripes.iter().map(|stripe| (Arc::clone(&stripe.dev), stripe.physical_start, len)).collect()
     }
 
-    fn status(&self, _current: &Task, _noflush: bool) -> String {
+    fn status(&self, current: &Task, _noflush: bool) -> String {
         let devices: Vec<String> = self.stripes.iter().map(|stripe| stripe.dev.id().to_string()).collect();
-        let healthy = |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.is_zero();
+        let healthy =
+            |stripe: &Stripe| self.planted == Planted::StatusLies || stripe.errors.look(current, |errors| *errors == 0);
         let letters: String = self.stripes.iter().map(|stripe| if healthy(stripe) { 'A' } else { 'D' }).collect();
         format!("{} {} 1 {letters}", self.stripes.len(), devices.join(" "))
     }
