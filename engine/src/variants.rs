@@ -2,22 +2,44 @@
 //! that brought it.
 //!
 //! Invariants: every value is listed in its axis's `ALL`, and its name parses back to it (both tested); the default
-//! of each axis is what Linux 6.12 does; `planted` values never existed in any kernel.
+//! of each axis is what Linux 6.12 does; `planted` values never existed in any kernel. On every axis, each kernel that
+//! can be named ([`Kernel`]) has exactly one value, so that [`Variants::as_of`] gives its whole stack (tested, also
+//! against a table of the cut-overs).
+//! Commits with `?` are named from memory: no tree in which they could be looked up was at hand.
 //! Not here: what a variant does; the code that branches on it says so under the kernel's own function name.
 
 use std::fmt;
+
+mod history;
+mod kernels;
+
+pub use kernels::{Kernel, Kernels, UnknownKernel};
 
 /// What is known about one value of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueInfo {
     /// Name in scenarios and on the command line.
     pub name: &'static str,
-    /// Kernels that behaved like this.
+    /// Kernels that behaved like this, as [`Kernels::parse`] reads them.
     pub kernels: &'static str,
     /// The commit (or mail) that brought it.
     pub commit: &'static str,
-    /// What it does, and what it is good and bad at.
+    /// What it does.
     pub about: &'static str,
+    /// What it is good at; nothing where `about` says it all.
+    pub good: &'static str,
+    /// What it is bad at.
+    pub bad: &'static str,
+}
+
+impl ValueInfo {
+    /// The kernels that behaved like this.
+    ///
+    /// # Panics
+    /// Never for what the catalogue says (tested).
+    pub fn releases(&self) -> Kernels {
+        Kernels::parse(self.kernels).expect("the catalogue names known kernels")
+    }
 }
 
 /// What is known about one axis.
@@ -58,7 +80,8 @@ pub enum VariantError {
 
 macro_rules! axis {
     ($(#[$doc:meta])* $Axis:ident $axis:literal $question:literal default $default:ident {
-        $($(#[$vdoc:meta])* $Value:ident $value:literal $kernels:literal $commit:literal $about:literal,)+
+        $($(#[$vdoc:meta])* $Value:ident $value:literal $kernels:literal $commit:literal $about:literal
+            $(good $good:literal bad $bad:literal)?,)+
     }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +92,7 @@ macro_rules! axis {
             pub const ALL: &'static [Self] = &[$(Self::$Value,)+];
             const VALUES: &'static [ValueInfo] = &[$(ValueInfo {
                 name: $value, kernels: $kernels, commit: $commit, about: $about,
+                good: concat!($($good)?), bad: concat!($($bad)?),
             },)+];
             /// What the catalogue says about this axis.
             pub const INFO: AxisInfo = AxisInfo {
@@ -101,13 +125,26 @@ axis! {
     Gmr "gmr" "what generic_make_request does with a bio submitted from inside a driver" default Sorted {
         /// Call the driver at once.
         Recurse "recurse" "< 2.6.22" "-"
-            "calls the driver directly: no deferral, no deadlock through deferral, stack depth grows with the stack",
+            "calls the driver directly"
+            good "nothing is deferred, so nothing waits for what was deferred"
+            bad "the C stack grows with the stack of devices",
         /// Append to the one `current->bio_list`.
         Fifo "fifo" "2.6.22 - 4.10" "d89d87965dcb"
-            "queues on current->bio_list, first in first out: bounded stack, but what was submitted stays undispatched",
+            "queues on current->bio_list, first in first out"
+            good "a bounded stack"
+            bad "what was submitted stays undispatched behind what was submitted before: two bios to one driver, or more \
+                pieces than a pool holds, can deadlock",
+        /// As `sorted`, with the older bios out of everybody's sight.
+        Hidden "hidden" "4.11-rc1" "79bd99596b73"
+            "lower devices first, but the bios that were queued before wait in a local variable"
+            good "all that a bio causes is dispatched before its remainder is looked at"
+            bad "whoever walks current->bio_list (rescuers, dm's flush when it blocks, tests for emptiness) misses the \
+                older bios",
         /// Lower devices first, then the same device, then what was queued before.
         Sorted "sorted" ">= 4.11" "79bd99596b73 f5fe1b51905d"
-            "two lists, lower devices first: all that a bio causes is dispatched before its remainder is looked at",
+            "two lists that everybody can see, lower devices first"
+            good "all that a bio causes is dispatched before its remainder is looked at"
+            bad "still defers: pieces that are all mapped in one driver call still wait for each other",
     }
 }
 
@@ -116,16 +153,25 @@ axis! {
     Split "split" "how dm cuts a bio that does not fit one target" default Trim {
         /// All pieces in one call.
         Loop "loop" "<= 4.15" "-"
-            "maps every piece inside one driver call, one clone of md->bs and none dispatched before the last is mapped",
+            "maps every piece inside one driver call, one clone of md->bs and none dispatched before the last is mapped"
+            good "the cheapest for each piece"
+            bad "needs as many clones as pieces at once, and maps while earlier pieces hold locks: needs rescuers",
         /// The head is cloned from `q->bio_split`, the original is resubmitted as the remainder.
-        DepthFirst "depth-first" "4.16 - 5.17" "18a25da84354"
-            "maps one piece, chains a clone of the head to the original and resubmits the original as the remainder",
+        DepthFirst "depth-first" "4.16-rc1 - 5.17, 5.19" "18a25da84354 f21c601a2bb3"
+            "maps one piece, chains a clone of the head to the original and resubmits the original as the remainder"
+            good "with sorted submission a piece is dispatched before the next is mapped: no rescuer"
+            bad "a clone for each split; needs q->bio_split",
         /// The wrong twin of `depth-first`.
-        CloneIsRemainder "clone-is-remainder" "never merged" "discussed in 18a25da84354"
-            "submits the clone as the remainder: a bio of k pieces holds k-1 clones of one set at the same time",
-        /// The original is trimmed; nothing is allocated for the split.
-        Trim "trim" ">= 5.18" "7dd76d1feec7 8b211aaccb91"
-            "maps one piece, trims the original to the remainder and resubmits it: a split allocates nothing",
+        CloneIsRemainder "clone-is-remainder" "none" "discussed in 18a25da84354"
+            "submits the clone as the remainder"
+            good "nothing that depth-first is not"
+            bad "a bio of k pieces holds k-1 clones of one set at the same time",
+        /// The original is trimmed; nothing is allocated.
+        Trim "trim" "5.18, >= 6.0" "7dd76d1feec7 8b211aaccb91"
+            "maps one piece, trims the original to the remainder and resubmits it"
+            good "a split allocates nothing"
+            bad "pieces share the original, so that one that must be requeued has to be cut out again (reverted in 5.19 by \
+                61b6e2e5321d for that)",
     }
 }
 
@@ -133,14 +179,20 @@ axis! {
     /// What `bio_alloc_bioset` does when the set is exhausted and the task has undispatched bios (dm-spec §3).
     Rescue "rescue" "how a bio_set makes progress when it is exhausted under generic_make_request" default None {
         /// Sleep.
-        None "none" "<= 3.8; dm since 4.16" "-"
-            "mempool_alloc sleeps while the task's own bio_list holds the elements it waits for",
+        None "none" "<= 3.8, >= 4.16-rc1" "- (dm since 4.16: 18a25da84354)"
+            "mempool_alloc sleeps; since 4.16 other sets may have rescuers, those of dm have none"
+            good "no threads"
+            bad "the task's own bio_list may hold the elements that it waits for",
         /// Everything on the task's list goes to the set's rescuer.
-        PuntAll "punt-all" "never merged" "v7 9/9, 2012-08-28"
-            "moves the whole current->bio_list to the rescuer, which can then sleep on the very set it is to refill",
+        PuntAll "punt-all" "none" "v7 9/9, 2012-08-28"
+            "moves the whole current->bio_list to the rescuer"
+            good "frees the task's own list"
+            bad "the rescuer can then sleep on the very set that it is to refill",
         /// Only this set's own bios go to its rescuer.
-        PuntOwn "punt-own" "3.9 - today" "df2cb6daa4cb"
-            "moves only the bios that came from this set: each is on its way to being freed into it",
+        PuntOwn "punt-own" "3.9 - 4.15" "df2cb6daa4cb"
+            "moves only the bios that came from this set: each is on its way to being freed into it"
+            good "whoever submits each bio before allocating the next makes progress"
+            bad "a thread for each set; does nothing for other pools and for locks",
     }
 }
 
@@ -148,10 +200,12 @@ axis! {
     /// How large a piece kcopyd copies at once (dm-spec §6).
     KcopydSubjob "kcopyd_subjob" "how much of a large copy kcopyd does in one piece" default K512 {
         /// 128 sectors.
-        K64 "64k" "<= 5.3" "-" "64 KiB a piece, 16 pages in reserve: a large copy keeps 512 KiB in flight",
+        K64 "64k" "<= 5.3" "-" "64 KiB a piece, 16 pages in reserve"
+            good "little memory in reserve" bad "a large copy keeps no more than 512 KiB in flight",
         /// 1024 sectors, a parameter.
         K512 "512k" ">= 5.4" "dm kcopyd: Increase default sub-job size to 512KB"
-            "512 KiB a piece unless kcopyd_subjob_size_kb says otherwise, 128 pages in reserve",
+            "512 KiB a piece unless kcopyd_subjob_size_kb says otherwise, 128 pages in reserve"
+            good "large copies keep devices busy" bad "half a megabyte of pages in reserve for each client",
     }
 }
 
@@ -322,7 +376,6 @@ mod tests {
             }
             assert!(axis.values.iter().any(|value| value.name == axis.default));
         }
-        assert_eq!(Gmr::ALL.len() + Split::ALL.len() + Rescue::ALL.len(), 10);
     }
 
     #[test]
@@ -330,6 +383,6 @@ mod tests {
         let axis = Variants::default().set("gmrr", "fifo").unwrap_err().to_string();
         assert!(axis.contains("gmr, split, rescue"), "{axis}");
         let value = Variants::default().set("gmr", "lifo").unwrap_err().to_string();
-        assert!(value.contains("recurse, fifo, sorted"), "{value}");
+        assert!(value.contains("recurse, fifo, hidden, sorted"), "{value}");
     }
 }

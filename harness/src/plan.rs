@@ -6,15 +6,17 @@
 //! Not here: the search of explored cells (`explore`), carrying it out.
 
 mod explore;
+mod history;
 
 use std::sync::Arc;
 
-use dmlab_engine::variants::Variants;
+use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_scenarios::{Cell, Diagnostic, Diagnostics, Document, Runtime, Scenario};
 use dmlab_units::Seed;
 use serde_json::json;
 
 pub use self::explore::{ExplorePlan, ExploreWishes, ParseShardError, Shard};
+pub use self::history::AS_OF;
 
 /// Which clock a run was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,8 @@ impl RunOn {
 pub struct Wishes {
     /// Axes set from the command line.
     pub overrides: Vec<(String, String)>,
+    /// The kernel whose algorithms are run, but for the axes above.
+    pub as_of: Option<Kernel>,
     /// The run's seed.
     pub seed: Seed,
     /// Which clock.
@@ -111,16 +115,16 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with the document or the wishes, located in the document.
     pub fn of(document: &Arc<Document>, wishes: &Wishes) -> Result<Vec<Self>, Diagnostics> {
-        let axes = check_axes(document);
+        let axes = check_axes(document).into_iter().chain(history::check(document));
         let rest = document.check().err().into_iter().flatten();
-        let wrong: Diagnostics = axes.into_iter().chain(rest).collect();
+        let wrong: Diagnostics = axes.chain(rest).collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
         let mut plans = Vec::new();
-        for cell in document.cells_with(&wishes.overrides) {
+        for cell in document.cells_with(&history::overrides(document, wishes)) {
             let scenario = Arc::new(document.scenario(&cell)?);
-            let variants = engine_variants(document, &cell)?;
+            let variants = history::variants(document, &cell)?;
             for runtime in &scenario.runs {
                 let run_on = run_on(*runtime, wishes.clock);
                 let skip = (run_on == RunOn::Explorer && wishes.clock == Clock::Wall)
@@ -182,7 +186,7 @@ const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
 /// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.
 fn check_axes(document: &Document) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    for axis in document.axes() {
+    for axis in document.axes().iter().filter(|axis| axis.name != AS_OF) {
         let Some(known) = Variants::axis(&axis.name) else {
             if !document.text().contains(&format!("${{{}}}", axis.name)) {
                 let engine: Vec<&str> = Variants::AXES.iter().map(|axis| axis.name).collect();
@@ -205,16 +209,4 @@ fn check_axes(document: &Document) -> Vec<Diagnostic> {
         }
     }
     diagnostics
-}
-
-fn engine_variants(document: &Document, cell: &Cell) -> Result<Variants, Diagnostics> {
-    let mut variants = Variants::default();
-    for (axis, value) in cell.iter() {
-        if Variants::axis(axis).is_some()
-            && let Err(error) = variants.set(axis, value)
-        {
-            return Err(document.diagnostic_at_axis(axis, Some(value), error.to_string(), None).into());
-        }
-    }
-    Ok(variants)
 }

@@ -313,6 +313,22 @@ fn the_variants_are_told_with_their_kernels_and_commits() {
 }
 
 #[test]
+fn a_kernel_is_told_by_its_algorithms() {
+    let folder = Folder::new();
+    let out = folder.dmlab(&["variants", "--as-of", "4.9", "gmr", "rescue"]).out;
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).collect();
+    let names: Vec<_> = lines.iter().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["fifo", "punt-own"]);
+    let json = folder.dmlab(&["variants", "--as-of", "4.9", "gmr", "--json"]).out;
+    let data: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&data["as_of"], &data["axes"][0]["values"][0]["value"]), (&"4.9".into(), &"fifo".into()));
+    let all: Value = serde_json::from_str(&folder.dmlab(&["variants", "--json"]).out).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), dmlab_engine::variants::Variants::AXES.len());
+    assert_refused(&folder.dmlab(&["variants", "--as-of", "7.1"]), 2, "known are 2.6.0 to 2.6.39");
+    assert_refused(&folder.dmlab(&["variants", "gmrr"]), 2, "rescue");
+}
+
+#[test]
 fn good_files_and_the_catalogue_are_valid() {
     let folder = Folder::new();
     folder.with("some/good.yaml", GOOD);

@@ -76,6 +76,11 @@ impl Document {
         self.head.deadline
     }
 
+    /// The kernel whose algorithms it asks for.
+    pub fn as_of(&self) -> Option<&str> {
+        self.head.as_of.as_deref()
+    }
+
     /// The axes of `variants`, in order.
     pub fn axes(&self) -> &[Axis] {
         &self.head.axes
@@ -182,6 +187,12 @@ impl Document {
         });
         let span = at_value.or(named.map(|axis| axis.span));
         let span = span.or_else(|| self.root.get("scenario").map(|node| node.span)).unwrap_or(Span::FILE);
+        self.diagnostic(span, message, help)
+    }
+
+    /// A mistake in the value of a top-level key, that only the engine could find.
+    pub fn diagnostic_at_key(&self, key: &str, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        let span = self.root.get(key).map_or(Span::FILE, |node| node.span);
         self.diagnostic(span, message, help)
     }
 

@@ -1,4 +1,4 @@
-//! `submit_bio` and `submit_bio_noacct` (`generic_make_request` before 5.9): how a bio reaches its driver, in the three
+//! `submit_bio` and `submit_bio_noacct` (`generic_make_request` before 5.9): how a bio reaches its driver, in the four
 //! ways that kernels have had (dm-spec §2).
 //!
 //! A driver that submits a bio while it is itself being called does not recurse (except under `recurse`): the bio
@@ -35,6 +35,8 @@ pub struct BioLists {
     new: RefCell<VecDeque<Bio>>,
     /// Submitted earlier (`bio_list[1]`); unused under `fifo`.
     older: RefCell<VecDeque<Bio>>,
+    /// `hidden`: the older ones wait in a local variable of `generic_make_request`, where nobody finds them.
+    hides_older: Cell<bool>,
 }
 
 impl TaskLocal for BioLists {
@@ -66,15 +68,20 @@ impl BioLists {
         self.active.get()
     }
 
-    /// Whether nothing waits to be dispatched.
-    pub fn is_empty(&self) -> bool {
-        self.new.borrow().is_empty() && self.older.borrow().is_empty()
+    /// The lists that `current->bio_list` leads to.
+    fn visible(&self) -> impl Iterator<Item = &RefCell<VecDeque<Bio>>> {
+        [&self.new, &self.older].into_iter().take(if self.hides_older.get() { 1 } else { 2 })
     }
 
-    /// Takes the bios that `wanted` picks from both lists, keeping their order.
+    /// Whether nothing waits to be dispatched, as far as can be seen.
+    pub fn is_empty(&self) -> bool {
+        self.visible().all(|list| list.borrow().is_empty())
+    }
+
+    /// Takes the bios that `wanted` picks from the lists that can be seen, keeping their order.
     pub(super) fn extract(&self, wanted: impl Fn(&Bio) -> bool) -> Vec<Bio> {
         let mut taken = Vec::new();
-        for list in [&self.new, &self.older] {
+        for list in self.visible() {
             let mut bios = list.take();
             taken.extend(extract_from(&mut bios, &wanted));
             list.replace(bios);
@@ -99,7 +106,8 @@ pub fn submit_bio_noacct(current: &Task, mut bio: Bio) {
     match bio.dev().core().variants().gmr {
         Gmr::Recurse => recurse(current, bio),
         Gmr::Fifo => fifo(current, bio),
-        Gmr::Sorted => sorted(current, bio),
+        Gmr::Hidden => sorted(current, bio, true),
+        Gmr::Sorted => sorted(current, bio, false),
     }
 }
 
@@ -170,14 +178,16 @@ fn fifo(current: &Task, bio: Bio) {
     }
 }
 
-/// Since 4.11: lower devices first, then the rest of the same device, then what was queued before.
-fn sorted(current: &Task, bio: Bio) {
+/// Since 4.11: lower devices first, then the rest of the same device, then what was queued before; at first this last
+/// part was out of sight while a driver ran (79bd99596b73), then the second of two lists (f5fe1b51905d).
+fn sorted(current: &Task, bio: Bio, hides_older: bool) {
     let lists = BioLists::of(current);
     if lists.is_active() {
         lists.new.borrow_mut().push_back(bio);
         return;
     }
     let _outermost = Outermost::begin(lists);
+    lists.hides_older.set(hides_older);
     let mut next = Some(bio);
     while let Some(bio) = next {
         let dev = enter_driver(current, bio);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_scenarios::Strategy;
 use dmlab_units::{Bytes, Nanos, Seed};
 
@@ -40,7 +41,9 @@ Examples:
   dmlab merge 1.json 2.json 3.json            put the shards of one exploration together
   dmlab replay dmlab-schedules/FILE.json      see a failing schedule again, step by step
   dmlab list --tag rescuer                    what is in the catalogue
+  dmlab run bio --as-of 4.9                   with the algorithms of that kernel
   dmlab variants                              which algorithms there are, since which kernel
+  dmlab variants --as-of 4.9                  which of them that kernel had
   dmlab schema > dmlab.schema.json            for editors: completion and explanations
 
 Exit codes: 0 all as expected, 1 an expectation failed, 2 usage or scenario error, 3 set-up error,
@@ -107,7 +110,7 @@ pub enum Command {
     /// Check scenario files without running them.
     Validate(ValidateArgs),
     /// Print the catalogue of algorithm variants.
-    Variants,
+    Variants(VariantsArgs),
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -158,6 +161,9 @@ pub struct Selection {
     /// Set a variant axis or a parameter of the scenarios; may be given several times.
     #[arg(long = "variant", value_name = "AXIS=VALUE", value_parser = assignment)]
     pub variants: Vec<Assignment>,
+    /// Run with the algorithms of this kernel, e.g. 4.9; --variant goes before it, and it before the axes of the scenarios.
+    #[arg(long, value_name = "KERNEL", value_parser = |text: &str| text.parse::<Kernel>())]
+    pub as_of: Option<Kernel>,
     /// Decides everything random; the same seed gives the same schedules, faults and offsets.
     #[arg(long, default_value = "1", value_parser = |text: &str| text.parse::<Seed>())]
     pub seed: Seed,
@@ -318,6 +324,20 @@ pub struct ListArgs {
     /// Only scenarios with this tag.
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `variants`.
+#[derive(Debug, ClapArgs)]
+pub struct VariantsArgs {
+    /// Only these axes.
+    #[arg(value_name = "AXIS", value_parser = PossibleValuesParser::new(Variants::AXES.iter().map(|axis| axis.name)))]
+    pub axes: Vec<String>,
+    /// What this kernel did, on every axis, e.g. 4.9.
+    #[arg(long, value_name = "KERNEL", value_parser = |text: &str| text.parse::<Kernel>())]
+    pub as_of: Option<Kernel>,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

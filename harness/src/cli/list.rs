@@ -1,8 +1,7 @@
-//! `dmlab list` and `dmlab variants`: what there is to run, and which algorithms it can run with.
+//! `dmlab list`: what there is to run.
 //!
-//! Invariant: the order is that of the catalogues. Not here: running anything.
+//! Invariant: the order is that of the catalogue. Not here: running anything.
 
-use dmlab_engine::variants::Variants;
 use dmlab_results::ExitCode;
 use serde_json::json;
 
@@ -44,20 +43,8 @@ pub(super) fn list(args: &ListArgs, output: &Output) -> Result<ExitCode, Failure
     Ok(ExitCode::Ok)
 }
 
-pub(super) fn variants(output: &Output) -> Result<ExitCode, Failure> {
-    for axis in Variants::AXES {
-        output.print(&format!("{}: {} (default {})", axis.name, axis.about, axis.default));
-        for value in axis.values {
-            output.print(&format!("  {:<20} {:<14} {}", value.name, value.kernels, value.commit));
-            output.print(&indented(value.about, 6));
-        }
-        output.print("");
-    }
-    Ok(ExitCode::Ok)
-}
-
 /// Prose folded to lines of at most 100 characters.
-fn indented(text: &str, indent: usize) -> String {
+pub(super) fn indented(text: &str, indent: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is always a line");

@@ -19,6 +19,7 @@ mod run;
 mod schema;
 mod select;
 mod validate;
+mod variants;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -64,7 +65,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(args, &output),
         Command::Replay(args) => replay::replay(args, &output, &interrupt),
         Command::List(args) => list::list(args, &output),
-        Command::Variants => list::variants(&output),
+        Command::Variants(args) => variants::variants(args, &output),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };

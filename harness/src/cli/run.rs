@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_results::{
     CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, exit_code, junit, markdown, summary, table,
 };
@@ -18,7 +19,7 @@ use super::progress::Progress;
 use super::{Failure, select};
 use crate::campaign;
 use crate::environment::environment;
-use crate::plan::{Clock, ExploreWishes, Plan, Wishes};
+use crate::plan::{AS_OF, Clock, ExploreWishes, Plan, Wishes};
 
 pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let plans = plans(&args.selection, args.clock.into(), ExploreWishes::default(), output)?;
@@ -56,6 +57,7 @@ pub(super) fn plans(
 ) -> Result<Vec<Plan>, Failure> {
     let wishes = Wishes {
         overrides: selection.variants.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
+        as_of: selection.as_of,
         seed: selection.seed,
         clock,
         schedules: selection.schedules,
@@ -82,9 +84,11 @@ pub(super) fn plans(
 /// An axis or a value that nobody knows is a mistake on the command line, not in a file.
 fn check_overrides(wishes: &Wishes, documents: &[Arc<Document>]) -> Result<(), Failure> {
     for (axis, value) in &wishes.overrides {
-        let mut variants = dmlab_engine::variants::Variants::default();
-        if dmlab_engine::variants::Variants::axis(axis).is_some() {
+        let mut variants = Variants::default();
+        if Variants::axis(axis).is_some() {
             variants.set(axis, value).map_err(|error| Failure::Usage(format!("--variant {axis}={value}: {error}")))?;
+        } else if axis == AS_OF {
+            value.parse::<Kernel>().map_err(|error| Failure::Usage(format!("--variant {axis}={value}: {error}")))?;
         } else if !documents.iter().any(|document| document.axes().iter().any(|own| own.name == *axis)) {
             let text =
                 "neither the engine nor any of these scenarios has such an axis; see `dmlab variants`, `dmlab list`";

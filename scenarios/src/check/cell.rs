@@ -52,6 +52,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         explore,
         steps_max,
         deadline: head.deadline,
+        as_of: head.as_of.clone(),
         params: params?,
         devices: devices?,
         steps: steps?,

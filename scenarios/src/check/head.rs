@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) tags: Vec<String>,
     pub(crate) runs: Vec<Runtime>,
     pub(crate) deadline: Nanos,
+    /// The kernel whose algorithms are the default.
+    pub(crate) as_of: Option<String>,
     pub(crate) axes: Vec<Axis>,
     pub(crate) excluded: Vec<Selector>,
 }
@@ -48,6 +50,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
     });
     let runs = fields.or("runs", vec![Runtime::Explorer, Runtime::Threads], runs);
     let deadline = fields.or("deadline", DEADLINE, values::span_of_time);
+    let as_of = fields.optional("as_of", values::filled);
     let axes = fields.or("variants", Vec::new(), |node, sink| Some(matrix::read_axes(node, sink)));
     let axes = axes.unwrap_or_default();
     let excluded = fields.or("exclude", Vec::new(), |node, sink| {
@@ -70,6 +73,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
         tags: tags.unwrap_or_default(),
         runs: runs.unwrap_or_else(|| vec![Runtime::Explorer, Runtime::Threads]),
         deadline: deadline.unwrap_or(DEADLINE),
+        as_of: as_of.flatten(),
         axes,
         excluded,
     })

@@ -29,6 +29,9 @@ pub struct Scenario {
     pub steps_max: u64,
     /// No progress for this long is a hang (threads, kernel).
     pub deadline: Nanos,
+    /// The kernel whose algorithms are run where no axis says otherwise, e.g. `4.9`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// Module parameters set before the first device is made, e.g. `reserved_bio_based_ios: 1`.
     pub params: BTreeMap<String, u64>,
     /// Devices in order of declaration; each names only devices before it.

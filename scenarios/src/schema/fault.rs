@@ -29,7 +29,12 @@ static IO: Map = fields(
     "I/O of a ram or null device ends with an error before any data moves.",
     &[
         must("on", ON, "The ram or null device."),
-        or("op", "any", words!("any", "read", "write", "flush"), "Which bios."),
+        or(
+            "op",
+            "any",
+            words!("any", "read", "write", "flush", "discard", "secure-erase", "write-zeroes"),
+            "Which bios.",
+        ),
         or("sectors", "all", Value::Scalar(&SECTOR_RANGE), "Bios that touch these sectors."),
         FAIL,
         AT_MOST,

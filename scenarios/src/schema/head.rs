@@ -36,6 +36,11 @@ pub(super) static SCENARIO: Map = fields(
             "On threads: no progress for this long, while no timer runs, is a hang.",
         ),
         may(
+            "as_of",
+            Value::Scalar(&FILLED),
+            "The kernel whose algorithms are run where no axis says otherwise, e.g. `4.9`.",
+        ),
+        may(
             "variants",
             Value::Axes,
             "The matrix: axes and their values. Every combination is a cell, a scenario of its own. An axis is one of the \

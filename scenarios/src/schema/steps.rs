@@ -156,9 +156,14 @@ static SUBMIT: Map = fields(
     "One bio. A write writes the pattern of `stamp`; a flush has no place.",
     &[
         must("on", ON, "The device."),
-        must("op", words!("read", "write", "flush"), "What the bio does."),
+        must("op", words!("read", "write", "flush", "discard", "secure-erase", "write-zeroes"), "What the bio does."),
         or("at", "0", AT, "The first sector."),
         may("sectors", BIO_SECTORS, "How many sectors; mandatory but for a flush."),
+        may(
+            "flags",
+            Value::OneOrMore(&words!("fua", "preflush", "sync", "rahead", "nowait", "swap")),
+            "The kernel's REQ_* modifiers.",
+        ),
         or("expect", "ok", OUTCOME, EXPECT),
     ],
 );
