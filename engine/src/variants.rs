@@ -286,6 +286,10 @@ axis! {
         KcopydUnordered "kcopyd-unordered" "none" "-" "kcopyd writes the pieces of a sequential copy in any order",
         /// striped sends every copy of a discard to its first stripe.
         StripedOneCopy "striped-one-copy" "none" "-" "striped sends every copy of a discard to the first stripe",
+        /// delay forgets what it holds.
+        DelayDropsHeld "delay-drops-held" "none" "-" "delay throws away what it holds when a suspend begins",
+        /// flakey fails a second too late.
+        FlakeyOffByOne "flakey-off-by-one" "none" "-" "flakey goes down a second after the up interval has ended",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

@@ -70,6 +70,9 @@ const MUTATIONS: &[Mutation] = &[
     mutation("mempool/starve-stack", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
     mutation("mempool/starve-stack", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
+    mutation("targets/delay-vs-suspend", &[("planted", "delay-drops-held")], "verdict hang, expected pass"),
+    mutation("targets/flakey-corrupt", &[("planted", "flakey-off-by-one")], "verdict pass, expected corruption"),
+    mutation("targets/flakey-windows", &[("planted", "flakey-off-by-one")], "verdict fail, expected pass"),
 ];
 
 fn is_caught(mutation: &Mutation, record: &CellRecord) -> bool {

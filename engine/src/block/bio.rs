@@ -244,6 +244,12 @@ impl Bio {
         self.opf.op()
     }
 
+    /// `bi_opf`: operation and modifiers.
+    #[inline]
+    pub const fn opf(&self) -> Opf {
+        self.opf
+    }
+
     /// Its `REQ_*` modifiers.
     #[inline]
     pub const fn flags(&self) -> BioFlags {

@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dmlab_units::Sectors;
+use dmlab_units::{Sectors, Seed};
 
 use super::bio::Bio;
 use super::device::Device;
@@ -69,6 +69,8 @@ pub struct BlockCore {
     entry_log: ObjectId,
     /// What modules above keep once per machine, by module.
     modules: Tiny<BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+    /// What `get_random_*` is seeded with.
+    random_seed: Word,
     /// The kernel log.
     kmsg: Tiny<Vec<String>>,
 }
@@ -90,6 +92,7 @@ impl BlockCore {
             entries_wanted: log_entries,
             entry_log: runtime.register("data", "driver entries"),
             modules: Tiny::new(BTreeMap::new()),
+            random_seed: Word::default(),
             kmsg: Tiny::new(Vec::new()),
         })
     }
@@ -205,6 +208,16 @@ impl BlockCore {
             Arc::clone(self.modules.lock_for(current).entry(name).or_insert(made))
         });
         module.downcast().expect("one module owns the name")
+    }
+
+    /// Seeds `get_random_*`; to be said before anything asks.
+    pub fn set_random_seed(&self, seed: Seed) {
+        self.random_seed.set(seed.0);
+    }
+
+    /// Where whoever wants randomness derives a stream of its own from.
+    pub fn random_seed(&self) -> Seed {
+        Seed(self.random_seed.get())
     }
 
     /// `printk`.

@@ -72,23 +72,23 @@ impl BioOp {
 }
 
 bitflags::bitflags! {
-    /// The kernel's `REQ_*` modifiers.
+    /// The kernel's `REQ_*` modifiers, less the operation's bits: with them, where Linux 6.12 has them in `bi_opf`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct BioFlags: u32 {
         /// Forced unit access: on the medium before it ends.
-        const FUA = 1;
+        const FUA = 1 << 9;
         /// Flush first.
-        const PREFLUSH = 1 << 1;
+        const PREFLUSH = 1 << 10;
         /// Somebody waits for it.
-        const SYNC = 1 << 2;
+        const SYNC = 1 << 3;
         /// Read ahead: may fail at any time.
-        const RAHEAD = 1 << 3;
+        const RAHEAD = 1 << 11;
         /// Fail with -EAGAIN rather than wait.
-        const NOWAIT = 1 << 4;
+        const NOWAIT = 1 << 13;
         /// Not to be merged: the head of a split.
-        const NOMERGE = 1 << 5;
+        const NOMERGE = 1 << 6;
         /// Swap.
-        const SWAP = 1 << 6;
+        const SWAP = 1 << 16;
     }
 }
 
@@ -115,6 +115,11 @@ impl Opf {
         }
     }
 
+    /// The whole word, as Linux 6.12 lays it out: for masks in table lines.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// The modifiers.
     #[inline]
     pub const fn flags(self) -> BioFlags {
@@ -138,6 +143,14 @@ impl Opf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_is_that_of_linux_6_12() {
+        assert_eq!(Opf::new(BioOp::Write, BioFlags::FUA | BioFlags::SYNC).bits(), 1 | 1 << 17 | 1 << 11);
+        assert_eq!(Opf::new(BioOp::WriteZeroes, BioFlags::PREFLUSH).bits(), 9 | 1 << 18);
+        assert_eq!(Opf::new(BioOp::Read, BioFlags::RAHEAD | BioFlags::NOWAIT).bits(), 1 << 19 | 1 << 21);
+        assert_eq!(Opf::new(BioOp::Discard, BioFlags::NOMERGE | BioFlags::SWAP).bits(), 3 | 1 << 14 | 1 << 24);
+    }
 
     #[test]
     fn every_operation_comes_back_with_every_set_of_flags() {

@@ -77,6 +77,16 @@ impl TargetRange {
     pub fn offset(&self, sector: Sectors) -> Sectors {
         sector - self.begin
     }
+
+    /// `bio_set_dev` and `start + dm_target_offset`: what linear does, and most targets beside other things. An empty flush
+    /// lies nowhere.
+    #[inline]
+    pub fn remap(&self, bio: &mut Bio, dev: &Arc<Device>, start: Sectors) {
+        if bio.sectors > Sectors::ZERO {
+            bio.sector = start + self.offset(bio.sector);
+        }
+        bio.set_dev(Arc::clone(dev));
+    }
 }
 
 /// What a constructor works with.

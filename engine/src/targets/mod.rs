@@ -3,7 +3,10 @@
 //! Invariant: a target knows nothing of its siblings; its name, argument errors, status and table lines are the
 //! kernel's (dm-spec §9).
 
+mod delay;
+mod dust;
 mod error;
+mod flakey;
 mod linear;
 mod striped;
 mod zero;
@@ -11,4 +14,5 @@ mod zero;
 use crate::dm::TargetType;
 
 /// Every target type of this engine.
-pub const TYPES: &[&TargetType] = &[&error::TYPE, &linear::TYPE, &striped::TYPE, &zero::TYPE];
+pub const TYPES: &[&TargetType] =
+    &[&delay::TYPE, &dust::TYPE, &error::TYPE, &flakey::TYPE, &linear::TYPE, &striped::TYPE, &zero::TYPE];

@@ -77,6 +77,7 @@ impl Play {
     pub fn perform(&self, current: &Task) {
         let wants_order = self.scenario.expect.iter().any(|expectation| !expectation.entry_order.is_empty());
         let machine = Machine::new(current, self.variants, wants_order);
+        machine.core().set_random_seed(self.seed.derive("random"));
         *locked(&self.machine) = Some(Arc::clone(&machine));
         if let Some(reserve) = self.scenario.params.get("reserved_bio_based_ios") {
             machine.dm().set_reserved_bio_based_ios(*reserve);
