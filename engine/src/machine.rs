@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
-use dmlab_units::Sectors;
+use dmlab_units::{Sectors, Seed};
 
 use crate::block::barrier::new_barrier;
 use crate::block::null::new_null;
 use crate::block::ram::new_ramdisk;
-use crate::block::{BlockCore, Device};
+use crate::block::timed::{ServiceModel, new_timed};
+use crate::block::{BlockCore, DevId, Device, Driver};
 use crate::dm::{DeviceTable, DmControl};
 use crate::sched::Task;
 use crate::sched::cell::Word;
@@ -62,6 +63,36 @@ impl Machine {
     /// A null device.
     pub fn add_null(&self, current: &Task, name: &str, capacity: Sectors) -> Arc<Device> {
         self.add(current, |minor| new_null(&self.core, minor, name, capacity))
+    }
+
+    /// A timed device, whose service times under `model` are drawn from `seed`.
+    pub fn add_timed(
+        &self,
+        current: &Task,
+        name: &str,
+        capacity: Sectors,
+        model: ServiceModel,
+        seed: Seed,
+    ) -> Arc<Device> {
+        self.add(current, |minor| new_timed(&self.core, (minor, name), capacity, model, seed))
+    }
+
+    /// A leaf device with a driver that the engine does not know.
+    pub fn add_leaf(
+        &self,
+        current: &Task,
+        name: &str,
+        major: u32,
+        capacity: Sectors,
+        driver: Box<dyn Driver>,
+    ) -> Arc<Device> {
+        self.add(current, |minor| Device::new(&self.core, DevId { major, minor }, name, capacity, driver))
+    }
+
+    /// Removes a leaf device from under its users: it can no longer be found, and its I/O ends with errors.
+    pub fn unplug(&self, current: &Task, device: &Device) {
+        self.core.mark_dead(current, device);
+        self.devices.remove(current, device.id());
     }
 
     /// A barrier device above `below`.

@@ -290,6 +290,10 @@ axis! {
         DelayDropsHeld "delay-drops-held" "none" "-" "delay throws away what it holds when a suspend begins",
         /// flakey fails a second too late.
         FlakeyOffByOne "flakey-off-by-one" "none" "-" "flakey goes down a second after the up interval has ended",
+        /// Bios that are held when their device goes never end.
+        UnplugKeepsHeld "unplug-keeps-held" "none" "-" "a device that is removed keeps the bios that it holds",
+        /// A deep queue in name only.
+        OneChannel "one-channel" "none" "-" "a timed device serves one bio at a time, whatever its depth",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use dmlab_engine::block::device::{DevId, NULL_MAJOR};
 use dmlab_engine::block::ram::new_ramdisk;
 use dmlab_engine::block::{
-    Bio, BioFlags, BioOp, BioVec, BlkStatus, BlockCore, Buffer, Device, Driver, IoFaultHook, Opf, SlabFaults,
+    Bio, BioFlags, BioOp, BioVec, BlkStatus, BlockCore, Buffer, Device, Driver, Fate, IoFaultHook, Opf, SlabFaults,
 };
 use dmlab_engine::dm::io_client::{IoClient, IoRequest, Region};
 use dmlab_engine::kcopyd::client::Module;
@@ -149,9 +149,9 @@ impl IoFaultHook for Fails {
         op: BioOp,
         range: (Sectors, Sectors),
         _choose: Option<&mut dyn FnMut() -> bool>,
-    ) -> Option<BlkStatus> {
+    ) -> Option<Fate> {
         let hit = device == self.device && op == self.op && self.range.contains(&range.0.0);
-        hit.then_some(BlkStatus::IoErr)
+        hit.then_some(Fate::Ends(BlkStatus::IoErr))
     }
 }
 

@@ -37,8 +37,8 @@ pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
     Action, Bound, Condition, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, Field, IoFlag, IoOp,
-    Load, LockOrder, MustBlock, Outcome, Pattern, Printed, Relation, Repeat, Runtime, Rw, Scenario, Step, Strategy,
-    Strength, Submit, Timers, Verdict, Wait, Wanted,
+    Load, LockOrder, MustBlock, Outcome, Pattern, Printed, Relation, Repeat, Runtime, Rw, Scenario, Spread, Step,
+    Strategy, Strength, Submit, Timed, Timers, Verdict, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

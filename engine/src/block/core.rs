@@ -6,19 +6,20 @@
 //! Not here: which faults there are.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dmlab_units::{Sectors, Seed};
 
 use super::bio::Bio;
-use super::device::Device;
+use super::device::{DevId, Device};
+use super::late::{Fate, Late};
 use super::opf::BioOp;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::{Mode, ObjectId, Runtime, Task};
-use crate::sync::{Allocator, Mempool, PoolStats, Variable};
-use crate::variants::Variants;
+use crate::sync::{Allocator, Confided, Mempool, PoolStats, Variable};
+use crate::variants::{Planted, Variants};
 
 /// Says which pools' allocators fail, by name.
 pub trait SlabFaults: Send + Sync {
@@ -26,17 +27,17 @@ pub trait SlabFaults: Send + Sync {
     fn allocator_of(&self, pool: &str) -> Option<Arc<dyn Allocator>>;
 }
 
-/// Says which I/O of a leaf device fails.
+/// Says which I/O of a leaf device fails, hangs or is slow.
 pub trait IoFaultHook: Send + Sync {
-    /// How this bio is to end instead of being carried out; `None` lets it pass. Called once per bio, in the order in
-    /// which the device gets them. `choose` decides where it is open whether it fails; without it, the plan does.
+    /// What becomes of this bio instead of being carried out at once; `None` lets it pass. Called once per bio, in the
+    /// order in which the device gets them. `choose` decides where that is open; without it, the plan does.
     fn fate(
         &self,
         device: &str,
         op: BioOp,
         range: (Sectors, Sectors),
         choose: Option<&mut dyn FnMut() -> bool>,
-    ) -> Option<BlkStatus>;
+    ) -> Option<Fate>;
 }
 
 /// A bio that entered a driver.
@@ -57,10 +58,14 @@ pub struct BlockCore {
     pools: Tiny<Vec<Arc<Mempool>>>,
     slab_faults: Tiny<Option<Arc<dyn SlabFaults>>>,
     io_faults: Tiny<Option<Arc<dyn IoFaultHook>>>,
-    /// Non-zero while `io_faults` is set, so that healthy I/O pays one load.
-    io_faults_on: Variable,
+    /// Bits of `FAULTS` and `GONE`: 0 while all is healthy, so that healthy I/O pays one load.
+    io_trouble: Variable,
     /// Which events the hook has counted so far, as far as a search can tell.
     io_events: ObjectId,
+    /// Leaf devices that were removed under their users.
+    gone: Confided<BTreeSet<DevId>>,
+    /// What leaf devices keep for later; a device gets its place with its first late bio.
+    late: Confided<BTreeMap<DevId, Arc<Late>>>,
     /// Rescuer threads that stand by, and bios that were handed to them.
     rescuer_threads: Word,
     punted_bios: Word,
@@ -75,6 +80,11 @@ pub struct BlockCore {
     kmsg: Tiny<Vec<String>>,
 }
 
+/// A hook says which I/O is not carried out.
+const FAULTS: u64 = 1;
+/// Some device is gone.
+const GONE: u64 = 2;
+
 impl BlockCore {
     /// A block layer without devices. With `log_entries` it notes each bio that enters a driver.
     pub fn new(runtime: &Runtime, variants: Variants, log_entries: bool) -> Arc<Self> {
@@ -84,8 +94,10 @@ impl BlockCore {
             pools: Tiny::new(Vec::new()),
             slab_faults: Tiny::new(None),
             io_faults: Tiny::new(None),
-            io_faults_on: Variable::new(runtime, "io_faults", 0),
+            io_trouble: Variable::new(runtime, "io_trouble", 0),
             io_events: runtime.register("data", "I/O fault events"),
+            gone: Confided::new(runtime, "devices gone", BTreeSet::new()),
+            late: Confided::new(runtime, "late bios", BTreeMap::new()),
             rescuer_threads: Word::default(),
             punted_bios: Word::default(),
             entries: Tiny::new(Vec::new()),
@@ -132,19 +144,82 @@ impl BlockCore {
         }
     }
 
-    /// Changes which I/O fails, from now on.
+    /// Changes which I/O fails, hangs or is slow, from now on. What is held already stays so until it is released.
     pub fn set_io_faults(&self, current: &Task, faults: Option<Arc<dyn IoFaultHook>>) {
-        self.io_faults_on.set(u64::from(faults.is_some()));
+        let gone = self.io_trouble.get() & GONE;
+        self.io_trouble.set(gone | if faults.is_some() { FAULTS } else { 0 });
         *self.io_faults.lock_for(current) = faults;
     }
 
-    /// How a leaf device is to end `bio` instead of carrying it out.
+    /// What a leaf device does with a bio before anything else: gives it back to be carried out now, or sees to what
+    /// becomes of it.
     #[inline]
-    pub(super) fn fate(&self, current: &Task, dev: &Device, bio: &Bio) -> Option<BlkStatus> {
-        if self.io_faults_on.get() == 0 {
+    pub(super) fn admit(&self, current: &Task, dev: &Arc<Device>, bio: Bio) -> Option<Bio> {
+        if self.io_trouble.get() == 0 { Some(bio) } else { self.admit_in_trouble(current, dev, bio) }
+    }
+
+    #[cold]
+    fn admit_in_trouble(&self, current: &Task, dev: &Arc<Device>, bio: Bio) -> Option<Bio> {
+        if self.is_gone(current, dev) {
+            bio.end(current, BlkStatus::IoErr);
             return None;
         }
-        let hook = self.io_faults.lock_for(current).clone()?;
+        let Some(hook) = self.io_faults.lock_for(current).clone() else { return Some(bio) };
+        match self.fate(current, &*hook, dev, &bio) {
+            None => Some(bio),
+            Some(Fate::Ends(status)) => {
+                bio.end(current, status);
+                None
+            }
+            Some(Fate::Slow(delay)) => {
+                self.late_of(current, dev).slow(current, dev, bio, delay);
+                None
+            }
+            Some(Fate::Held) => {
+                // Deciding and holding are operations: the fault may have been healed in between.
+                let still = || {
+                    let now = self.io_faults.lock_for(current).clone();
+                    self.io_trouble.get() & FAULTS != 0 && now.is_some_and(|now| Arc::ptr_eq(&now, &hook))
+                };
+                self.late_of(current, dev).hold(current, dev, bio, still)
+            }
+        }
+    }
+
+    fn late_of(&self, current: &Task, dev: &Device) -> Arc<Late> {
+        if let Some(late) = self.late.look(current, |late| late.get(&dev.id()).cloned()) {
+            return late;
+        }
+        self.late.change(current, |late| {
+            Arc::clone(late.entry(dev.id()).or_insert_with(|| Arc::new(Late::new(current, dev.name()))))
+        })
+    }
+
+    /// Lets go what `dev` holds; how many bios there were.
+    pub fn release_held(&self, current: &Task, dev: &Device) -> usize {
+        let late = self.late.look(current, |late| late.get(&dev.id()).cloned());
+        late.map_or(0, |late| late.release(current))
+    }
+
+    /// `blk_mark_disk_dead`: the device is gone from under its users. No I/O is let in any more; what it holds, and what
+    /// it was at, ends with an error. It has no capacity from now on.
+    pub fn mark_dead(&self, current: &Task, dev: &Device) {
+        let _frame = current.enter("blk_mark_disk_dead");
+        self.gone.change(current, |gone| gone.insert(dev.id()));
+        self.io_trouble.set(self.io_trouble.get() | GONE);
+        dev.set_capacity(Sectors::ZERO);
+        if self.variants.planted != Planted::UnplugKeepsHeld {
+            self.release_held(current, dev);
+        }
+    }
+
+    /// Whether the device was removed under its users.
+    pub fn is_gone(&self, current: &Task, dev: &Device) -> bool {
+        self.io_trouble.get() & GONE != 0 && self.gone.look(current, |gone| gone.contains(&dev.id()))
+    }
+
+    /// What the hook says of `bio`.
+    fn fate(&self, current: &Task, hook: &dyn IoFaultHook, dev: &Device, bio: &Bio) -> Option<Fate> {
         // The hook counts: which bio comes first decides which one fails.
         let counts = || {
             self.runtime.touches(self.io_events, Mode::Exclusive);

@@ -20,6 +20,8 @@ pub const DM_MAJOR: u32 = 254;
 pub const RAM_MAJOR: u32 = 1;
 /// Major number of null devices (dynamic in the kernel).
 pub const NULL_MAJOR: u32 = 250;
+/// Major number of timed devices: nvme's (dynamic in the kernel).
+pub const TIMED_MAJOR: u32 = 259;
 /// Major number of barrier devices: md's.
 pub const MD_MAJOR: u32 = 9;
 
@@ -43,6 +45,11 @@ pub trait Driver: Send + Sync {
     /// The kernel's `submit_bio` of `block_device_operations` (before 5.9, `make_request_fn`). The bio was for `dev`,
     /// and is for no device until somebody says so.
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio);
+
+    /// What a leaf device does with a bio once nothing keeps it from doing so; a stacking driver knows no difference.
+    fn carry_out(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
+        self.submit_bio(current, dev, bio);
+    }
 
     /// Whether flushes mean anything below.
     fn has_write_cache(&self) -> bool {

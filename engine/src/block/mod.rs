@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`status`], [`buffer`] (data), [`opf`] (what
 //! is asked for), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
-//! devices of a machine share: pools, faults, the entry log), [`device`], [`submit`] (`submit_bio_noacct`, variant by
-//! variant), [`bio_set`] (allocation and rescuing), [`split`], then the leaf devices [`ram`], [`null`] and the
-//! stacking [`barrier`].
+//! devices of a machine share: pools, faults, the entry log), [`device`], [`late`] (bios that are held or slow),
+//! [`submit`] (`submit_bio_noacct`, variant by variant), [`bio_set`] (allocation and rescuing), [`split`], then the leaf
+//! devices [`ram`], [`null`], [`timed`] and the stacking [`barrier`].
 //!
 //! Invariants: a bio has one owner at a time and is moved, never shared; its completion half is shared and ends
 //! exactly once; data moves only in leaf devices.
@@ -16,18 +16,22 @@ pub mod bio_set;
 pub mod buffer;
 pub mod core;
 pub mod device;
+pub mod late;
 pub mod null;
 pub mod opf;
 pub mod ram;
 pub mod split;
 pub mod status;
 pub mod submit;
+pub mod timed;
 
 pub use self::core::{BlockCore, EntryEvent, IoFaultHook, SlabFaults};
 pub use bio::{Bio, Completion, EndIo};
 pub use bio_set::BioSet;
 pub use buffer::{BioVec, Buffer};
 pub use device::{DevId, Device, Driver};
+pub use late::Fate;
 pub use opf::{BioFlags, BioOp, Opf};
 pub use status::BlkStatus;
 pub use submit::submit_bio;
+pub use timed::{ServiceModel, Spread};

@@ -23,8 +23,14 @@ pub fn new_null(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors
 impl Driver for Null {
     #[inline]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
-        let status = dev.core().fate(current, dev, &bio).unwrap_or(BlkStatus::Ok);
-        bio.end(current, status);
+        if let Some(bio) = dev.core().admit(current, dev, bio) {
+            self.carry_out(current, dev, bio);
+        }
+    }
+
+    #[inline]
+    fn carry_out(&self, current: &Task, _dev: &Arc<Device>, bio: Bio) {
+        bio.end(current, BlkStatus::Ok);
     }
 
     fn takes(&self, _op: BioOp) -> bool {

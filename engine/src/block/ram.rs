@@ -39,29 +39,41 @@ struct Ram {
     /// Two levels, as brd's radix tree: a leaf is made with its first page.
     leaves: Vec<Tiny<Option<Leaf>>>,
     writes: Word,
+    /// Whether the CPU moves the data, as in brd; else the device does, and the CPU has nothing to do with it.
+    by_cpu: bool,
     /// What is on it, as one number; kept for exhaustive searches only.
     content: Word,
 }
 
 /// A ramdisk of `capacity` sectors.
 pub fn new_ramdisk(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors) -> Arc<Device> {
+    let ram = new_ram(core, name, capacity, true);
+    Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, ram)
+}
+
+/// What keeps data as a ramdisk does, for a device called `name`.
+pub(super) fn new_ram(core: &BlockCore, name: &str, capacity: Sectors, by_cpu: bool) -> Box<dyn Driver> {
     let leaves = (capacity.bytes().0 as usize).div_ceil(PAGE_BYTES * PAGES_PER_LEAF);
-    let ram = Ram {
+    Box::new(Ram {
         id: core.runtime().register("ramdisk", name),
         leaves: (0..leaves).map(|_| Tiny::new(None)).collect(),
         writes: Word::default(),
+        by_cpu,
         content: Word::default(),
-    };
-    Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, Box::new(ram))
+    })
 }
 
 impl Driver for Ram {
     #[track_caller]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         let _frame = current.enter("brd_submit_bio");
-        if let Some(status) = dev.core().fate(current, dev, &bio) {
-            return bio.end(current, status);
+        if let Some(bio) = dev.core().admit(current, dev, bio) {
+            self.carry_out(current, dev, bio);
         }
+    }
+
+    #[track_caller]
+    fn carry_out(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
         let kind = if bio.op() == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
         let at = std::panic::Location::caller();
         current.announce(kind, self.id, range_arg(bio.sector, bio.sectors), at);
@@ -98,7 +110,9 @@ impl Ram {
     fn transfer(&self, current: &Task, bio: &Bio) {
         let Some(data) = bio.data() else { return };
         let (start, len) = (bio.sector.bytes().0 as usize, bio.sectors.bytes().0 as usize);
-        current.charge(Nanos((len as u64).div_ceil(PAGE_BYTES as u64) * COPY_NANOS_PER_PAGE));
+        if self.by_cpu {
+            current.charge(Nanos((len as u64).div_ceil(PAGE_BYTES as u64) * COPY_NANOS_PER_PAGE));
+        }
         data.buffer.with(current, |memory| {
             let memory = &mut memory[data.offset.0 as usize..][..len];
             let mut done = 0;

@@ -9,6 +9,7 @@
 //! Not here: anything that knows what a device, a bio or a scenario is.
 
 mod bytes;
+mod exponential;
 mod nanos;
 mod sectors;
 mod seed;

@@ -78,6 +78,12 @@ pub trait Actor {
     /// Makes these faults, and no others, be in force.
     fn set_faults(&self, faults: &[Fault]);
 
+    /// Lets the I/O go on that a leaf device holds.
+    fn release(&self, device: &str);
+
+    /// Removes a leaf device from under its users.
+    fn unplug(&self, device: &str);
+
     /// Starts a flow of control beside this one. This flow joins it before its own end.
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a>;
 

@@ -52,6 +52,14 @@ impl Script {
                 self.change_faults(actor, Vec::clear);
                 Ok(())
             }
+            Action::Release(device) => {
+                actor.release(device);
+                Ok(())
+            }
+            Action::Unplug(device) => {
+                actor.unplug(device);
+                Ok(())
+            }
             Action::Parallel(branches) => {
                 self.parallel(flow, branches);
                 Ok(())

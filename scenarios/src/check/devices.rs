@@ -8,6 +8,7 @@ use dmlab_units::{Bytes, Sectors};
 
 use super::scope::{Declared, Scope, Sort};
 use super::table::{self, BELOW, Lines};
+use super::timed::timed;
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
@@ -65,6 +66,7 @@ fn is_name(text: &str) -> bool {
 fn declared(name: &str, kind: Option<&DeviceKind>, scope: &Scope) -> Declared {
     let (sort, size) = match kind {
         Some(DeviceKind::Ram(size) | DeviceKind::Null(size)) => (Sort::Leaf, Sectors::from_bytes(*size)),
+        Some(DeviceKind::Timed(timed)) => (Sort::Leaf, Sectors::from_bytes(timed.size)),
         Some(DeviceKind::Barrier { below }) => (Sort::Barrier, scope.find(below).and_then(|below| below.size)),
         Some(DeviceKind::Dm { over, levels, .. }) => (Sort::Dm { stacked: over.is_some(), levels: *levels }, None),
         None => (Sort::Unknown, None),
@@ -77,6 +79,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     let mut fields = Fields::open(node, WHAT, sink)?;
     let ram = fields.optional("ram", size);
     let null = fields.optional("null", size);
+    let timed = fields.optional("timed", timed);
     let barrier = fields.optional("barrier", |node, sink| scope.reference(node, sink));
     let dm = fields.optional("dm", |node, sink| table::lines(node, Lines::Table, stacked, scope, sink));
     let over = fields.optional("over", |node, sink| scope.reference(node, sink));
@@ -84,10 +87,10 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     let span = fields.span();
     fields.finish()?;
     let kinds: Vec<&str> =
-        ["ram", "null", "barrier", "dm"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
+        ["ram", "null", "timed", "barrier", "dm"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
     if kinds.len() != 1 {
         let found = if kinds.is_empty() { "none".to_owned() } else { kinds.join(" and ") };
-        return sink.refuse(span, format!("a device is one of ram, null, barrier and dm; here is {found}"));
+        return sink.refuse(span, format!("a device is one of ram, null, timed, barrier and dm; here is {found}"));
     }
     for key in ["over", "levels"] {
         if let Some(node) = node.get(key)
@@ -97,8 +100,8 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
             return None;
         }
     }
-    let (ram, null, barrier, dm, over, levels) = (ram?, null?, barrier?, dm?, over?, levels?);
-    let leaf = ram.map(DeviceKind::Ram).or(null.map(DeviceKind::Null));
+    let (ram, null, timed, barrier, dm, over, levels) = (ram?, null?, timed?, barrier?, dm?, over?, levels?);
+    let leaf = ram.map(DeviceKind::Ram).or(null.map(DeviceKind::Null)).or(timed.map(DeviceKind::Timed));
     let barrier = barrier.map(|below| DeviceKind::Barrier { below: below.name });
     let Some(table) = dm else { return leaf.or(barrier) };
     let names_below = table.iter().any(|line| line.split_whitespace().any(|token| token == BELOW));
@@ -116,7 +119,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     Some(DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) })
 }
 
-fn size(node: &Node, sink: &mut Sink<'_>) -> Checked<Bytes> {
+pub(super) fn size(node: &Node, sink: &mut Sink<'_>) -> Checked<Bytes> {
     values::bytes(node, Bytes(1)..=SIZE_MAX, sink)
 }
 

@@ -1,11 +1,12 @@
-//! The `fault` and `heal` steps.
+//! The steps that break leaf devices and pools, and those that end it: `fault`, `heal`, `release`, `unplug`.
 //!
 //! Invariants: a budget goes with `fail: any` only; rates are exact in parts per 10^9; event numbers are sorted, from 1,
-//! and without repetition; I/O fails in leaf devices only, in a range that lies within the device.
+//! and without repetition; I/O fails, hangs or is slow in leaf devices only, in a range that lies within the device, and
+//! does one of the three.
 //! Not here: the fault model (dmlab-faults).
 
-use dmlab_faults::{FaultOp, IoFault, SlabFault, When};
-use dmlab_units::Sectors;
+use dmlab_faults::{Effect, FaultOp, IoFault, SlabFault, When};
+use dmlab_units::{Nanos, Sectors};
 
 use super::scope::{Declared, Scope};
 use super::steps::choice;
@@ -43,10 +44,18 @@ pub(super) fn heal(node: &Node, _: &Scope, sink: &mut Sink<'_>) -> Checked<Actio
     Some(Action::Heal)
 }
 
+pub(super) fn release(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    Some(Action::Release(scope.leaf(node, sink)?.name))
+}
+
+pub(super) fn unplug(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    Some(Action::Unplug(scope.leaf(node, sink)?.name))
+}
+
 fn slab(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Fault> {
     let mut fields = Fields::open(node, "a `slab` fault", sink)?;
     let pool = fields.required("pool", |node, sink| scope.pool(node, sink));
-    let when = failing(&mut fields);
+    let when = failing(&mut fields, "fail");
     fields.finish()?;
     Some(Fault::Slab { pool: pool?, fault: SlabFault { when: when? } })
 }
@@ -56,28 +65,71 @@ fn io(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Fault> {
     let on = fields.required("on", |node, sink| scope.leaf(node, sink));
     let op = fields.or("op", FaultOp::Any, |node, sink| values::word(node, "an operation", OPS, sink));
     let sectors = fields.or("sectors", (Sectors::ZERO, None), |node, sink| range(node, on.as_ref(), sink));
-    let when = failing(&mut fields);
-    let errno = fields.or("errno", Errno::EIO, values::errno);
+    let struck = effect(node, &mut fields);
     fields.finish()?;
     let (start, end) = sectors?;
-    Some(Fault::Io { device: on?.name, fault: IoFault { op: op?, start, end, when: when? }, errno: errno? })
+    let (when, effect, errno) = struck?;
+    Some(Fault::Io { device: on?.name, fault: IoFault { op: op?, start, end, when, effect }, errno })
 }
 
-/// Which events fail: `fail`, and `at_most` where it leaves the choice open.
-fn failing(fields: &mut Fields<'_, '_, '_>) -> Checked<When> {
-    let when = fields.required("fail", when);
+/// What becomes of which events: one of `fail`, `hang` and `delay`, with what belongs to it.
+fn effect(node: &Node, fields: &mut Fields<'_, '_, '_>) -> Checked<(When, Effect, Errno)> {
+    let named: Vec<&str> = ["fail", "hang", "delay"].into_iter().filter(|key| node.get(key).is_some()).collect();
+    if named.len() > 1 {
+        fields
+            .error(node.span, format!("an `io` fault is one of fail, hang and delay; here is {}", named.join(" and ")));
+    }
+    let (hangs, delays) = (node.get("hang").is_some(), node.get("delay").is_some());
+    let key = match (hangs, delays) {
+        (true, _) => "hang",
+        (_, true) => "delay",
+        _ => "fail",
+    };
+    let when = failing(fields, key);
+    // Named for the help of a misspelt key, in the order in which help lists them.
+    for other in ["fail", "hang", "delay"].into_iter().filter(|other| *other != key) {
+        fields.optional(other, |_, _| Some(()));
+    }
+    let by = match key {
+        "delay" => fields.required("by", values::span_of_time),
+        _ => belongs_to(fields, "by", "delay", Nanos::ZERO),
+    };
+    let errno = match key {
+        "fail" => fields.or("errno", Errno::EIO, values::errno),
+        _ => belongs_to(fields, "errno", "fail", Errno::EIO),
+    };
+    let (when, by, errno) = (when?, by?, errno?);
+    let effect = match key {
+        "hang" => Effect::Hang,
+        "delay" => Effect::Delay(by),
+        _ => Effect::Fail,
+    };
+    (named.len() <= 1).then_some((when, effect, errno))
+}
+
+/// Reports `key` where it does not belong; `unused` where it is left out, as it should be.
+fn belongs_to<T>(fields: &mut Fields<'_, '_, '_>, key: &'static str, to: &str, unused: T) -> Checked<T> {
+    match fields.node(key) {
+        None => Some(unused),
+        Some(node) => {
+            fields.error(node.span, format!("`{key}` goes with `{to}` only"));
+            None
+        }
+    }
+}
+
+/// Which events are struck: `key`, and `at_most` where it leaves the choice open.
+fn failing(fields: &mut Fields<'_, '_, '_>, key: &'static str) -> Checked<When> {
+    let when = fields.required(key, when);
     let given =
         fields.optional("at_most", |node, sink| Some((values::count(node, 1..=AT_MOST_MAX, sink)?, node.span)))?;
     match (when?, given) {
         (When::Any { .. }, Some((at_most, _))) => Some(When::Any { at_most }),
         (when, None) => Some(when),
         (_, Some((_, span))) => {
-            let help = "write `fail: any`, or leave `at_most` out";
-            fields.error_help(
-                span,
-                "`at_most` bounds what a search may choose, and this `fail` leaves no choice",
-                help,
-            );
+            let help = format!("write `{key}: any`, or leave `at_most` out");
+            let message = format!("`at_most` bounds what a search may choose, and this `{key}` leaves no choice");
+            fields.error_help(span, message, help);
             None
         }
     }

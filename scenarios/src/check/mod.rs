@@ -4,9 +4,9 @@
 //! report about the same text; the result is there only if nothing was reported.
 //!
 //! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
-//! (which devices there are), `devices`, `table` (table lines), `steps` with `control` (dmsetup's verbs), `printed`
-//! (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow` (steps that hold steps), then
-//! `explore`, `bound` and `expect`.
+//! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` (dmsetup's verbs),
+//! `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow` (steps that hold
+//! steps), then `explore`, `bound` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
 mod bound;
@@ -26,6 +26,7 @@ mod steps;
 mod table;
 #[cfg(test)]
 mod testing;
+mod timed;
 
 pub(crate) use cell::cell;
 pub(crate) use expect::report_dead;

@@ -17,7 +17,7 @@ use crate::{Span, values};
 /// What is known about a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// A ramdisk or null device: it can be made to fail.
+    /// A device with nothing below it: it can be made to fail.
     Leaf,
     /// A barrier.
     Barrier,
@@ -147,14 +147,15 @@ impl Scope {
         }
     }
 
-    /// A ramdisk or null device.
+    /// A device with nothing below it.
     pub(super) fn leaf(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<Declared> {
         let device = self.device(node, sink)?;
         match device.sort {
             Sort::Leaf | Sort::Unknown => Some(device),
-            sort => {
-                sink.refuse(node.span, format!("{} is {sort}; I/O fails in ram and null devices only", node.shown()))
-            }
+            sort => sink.refuse(
+                node.span,
+                format!("{} is {sort}; this is for leaf devices only: ram, null and timed", node.shown()),
+            ),
         }
     }
 
@@ -180,7 +181,7 @@ impl Scope {
 impl fmt::Display for Sort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Leaf => "a ram or null device",
+            Self::Leaf => "a leaf device",
             Self::Barrier => "a barrier",
             Self::Dm { .. } => "a dm device",
             Self::Unknown => "a device",

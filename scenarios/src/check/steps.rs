@@ -28,6 +28,8 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("load", load::load),
     ("fault", fault::fault),
     ("heal", fault::heal),
+    ("release", fault::release),
+    ("unplug", fault::unplug),
     ("parallel", flow::parallel),
     ("background", flow::background),
     ("join", flow::join),

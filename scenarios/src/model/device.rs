@@ -3,7 +3,7 @@
 //! Invariant: a device names only devices before it.
 //! Not here: numbers (`major:minor`), which each backend gives.
 
-use dmlab_units::Bytes;
+use dmlab_units::{Bytes, Nanos};
 
 /// One device of a scenario.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -23,6 +23,8 @@ pub enum DeviceKind {
     Ram(Bytes),
     /// Completes everything at once and keeps no data (kernel: null_blk) of this size.
     Null(Bytes),
+    /// A ramdisk whose I/O takes time.
+    Timed(Timed),
     /// A stacking driver above `below` that lets one bio through at a time, as md's single-flush rule and the
     /// raid1 barrier did (dm-spec §2.5).
     Barrier {
@@ -40,4 +42,39 @@ pub enum DeviceKind {
         /// from the lowest up, the topmost bears the plain name.
         levels: u32,
     },
+}
+
+/// How long a timed device takes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Timed {
+    /// Its size.
+    pub size: Bytes,
+    /// I/Os that are served at once.
+    pub depth: u32,
+    /// What a read takes beside its bytes.
+    pub read: Nanos,
+    /// What a write takes beside its bytes.
+    pub write: Nanos,
+    /// What a flush takes; without it there is no write cache.
+    pub flush: Option<Nanos>,
+    /// What a discard or write-zeroes takes, whatever its size.
+    pub discard: Nanos,
+    /// Bytes in a second with all channels busy; `None` is without limit.
+    pub bandwidth: Option<Bytes>,
+    /// How the times are spread around these means.
+    pub spread: Spread,
+}
+
+/// How far service times lie around their mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// Not at all.
+    #[default]
+    Constant,
+    /// Evenly, from 0 to twice the mean.
+    Uniform,
+    /// Exponentially.
+    Exponential,
 }

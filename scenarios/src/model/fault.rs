@@ -18,13 +18,13 @@ pub enum Fault {
         /// When.
         fault: SlabFault,
     },
-    /// I/O fails in a device.
+    /// I/O of a device fails, hangs or is slow.
     Io {
         /// The device (not a dm device).
         device: String,
         /// When and how.
         fault: IoFault,
-        /// With what.
+        /// With what, if it fails.
         errno: Errno,
     },
 }

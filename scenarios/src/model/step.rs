@@ -84,8 +84,12 @@ pub enum Action {
     },
     /// Begin to fail allocations or I/O.
     Fault(Fault),
-    /// End all faults.
+    /// End all faults, and release what they hold.
     Heal,
+    /// Let the I/O go on that this leaf device holds.
+    Release(String),
+    /// Remove this leaf device from under its users.
+    Unplug(String),
     /// Several lists of steps at once, each in a task of that name; the step ends when all have ended.
     Parallel(Vec<(String, Vec<Step>)>),
     /// Lists of steps beside what follows in this list, each in a task of that name. Whatever is not joined before is

@@ -1,9 +1,9 @@
-//! The description of the `fault` and `heal` steps.
+//! The description of the `fault` and `heal` steps, and the value of a timed device.
 //!
 //! Not here: other steps (`steps`).
 
-use super::texts::{ERRNO, ON, POOL, RATE, SECTOR_RANGE};
-use super::words::{Key, Map, Value, choice, fields, may, must, or, words};
+use super::texts::{DURATION, ERRNO, ON, POOL, RATE, SECTOR_RANGE, SIZE};
+use super::words::{Key, Map, Shape, Value, choice, fields, may, must, or, words};
 
 /// The `fault` step.
 pub(super) static FAULT: Map = choice(
@@ -11,7 +11,7 @@ pub(super) static FAULT: Map = choice(
     "What begins to fail. Faults add up until `heal: all`.",
     &[
         may("slab", Value::Map(&SLAB), "Allocations behind a pool fail; its reserve stays."),
-        may("io", Value::Map(&IO), "I/O of a ram or null device ends with an error before any data moves."),
+        may("io", Value::Map(&IO), "I/O of a leaf device ends with an error, hangs, or is slow."),
     ],
 );
 
@@ -24,11 +24,11 @@ static SLAB: Map = fields(
     &[must("pool", Value::Scalar(&POOL), "The pool, or several with `*`."), FAIL, AT_MOST],
 );
 
-static IO: Map = fields(
-    "an `io` fault",
-    "I/O of a ram or null device ends with an error before any data moves.",
-    &[
-        must("on", ON, "The ram or null device."),
+static IO: Map = Map {
+    what: "an `io` fault",
+    about: "I/O of a leaf device ends with an error before any data moves, is held until it is released, or is slow.",
+    keys: &[
+        must("on", ON, "The leaf device: ram, null or timed."),
         or(
             "op",
             "any",
@@ -36,9 +36,38 @@ static IO: Map = fields(
             "Which bios.",
         ),
         or("sectors", "all", Value::Scalar(&SECTOR_RANGE), "Bios that touch these sectors."),
-        FAIL,
+        may("fail", Value::Either(&FAILING), "Which bios end with an error."),
+        may("hang", Value::Either(&FAILING), "Which bios are held until `release` or `heal: all`."),
+        may("delay", Value::Either(&FAILING), "Which bios are carried out later."),
         AT_MOST,
-        or("errno", "EIO", ERRNO, "The error."),
+        or("errno", "EIO", ERRNO, "With `fail`: the error."),
+        may("by", Value::Scalar(&DURATION), "With `delay`: how much later."),
+    ],
+    shape: Shape::OneOf(&["fail", "hang", "delay"]),
+};
+
+/// What a timed device is like.
+pub(super) static TIMED: Map = fields(
+    "a `timed` device",
+    "A ramdisk whose I/O takes time: `depth` channels before one queue.",
+    &[
+        must("size", Value::Scalar(&SIZE), "Its size."),
+        or("depth", "1", Value::Number(1, 1024), "I/Os that are served at once."),
+        or("read", "0", Value::Scalar(&DURATION), "What a read takes beside its bytes."),
+        or("write", "0", Value::Scalar(&DURATION), "What a write takes beside its bytes."),
+        may("flush", Value::Scalar(&DURATION), "What a flush takes; without it there is no write cache."),
+        or("discard", "0", Value::Scalar(&DURATION), "What a discard or write-zeroes takes, whatever its size."),
+        may("bandwidth", Value::Scalar(&SIZE), "Bytes in a second when all channels are busy; each has an even share."),
+        or(
+            "spread",
+            "constant",
+            Value::Words(&[
+                ("constant", "every time is as given"),
+                ("uniform", "evenly from 0 to twice of what is given"),
+                ("exponential", "exponentially, with what is given as the mean"),
+            ]),
+            "How times are spread around what is given.",
+        ),
     ],
 );
 
@@ -49,7 +78,7 @@ static FAILING: [Value; 2] = [
     Value::Map(&WHAT_FAILS),
 ];
 
-const AT_MOST: Key = or("at_most", "1", Value::Number(1, 1000), "With `fail: any`: how many events may fail.");
+const AT_MOST: Key = or("at_most", "1", Value::Number(1, 1000), "With `any`: how many events may be struck.");
 
 static WHAT_FAILS: Map = choice(
     "what fails",

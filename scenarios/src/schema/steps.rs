@@ -39,7 +39,9 @@ pub(super) static STEP: Map = choice(
         may("layout", Value::Map(&LAYOUT), "What was stamped on one device must lie at a place of another."),
         may("load", Value::Map(&LOAD), "A load in fio's words."),
         may("fault", Value::Map(&FAULT), "Let allocations or I/O fail from now on, until `heal: all`."),
-        may("heal", HEAL, "End all faults."),
+        may("heal", HEAL, "End all faults, and release what they hold."),
+        may("release", ON, "Let the I/O go on that this leaf device holds."),
+        may("unplug", ON, "Remove this leaf device from under its users, for good."),
         may(
             "parallel",
             Value::MapOf(&TASK, &STEPS),

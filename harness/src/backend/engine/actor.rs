@@ -86,7 +86,10 @@ impl Actor for EngineActor<'_> {
     }
 
     fn open(&self, device: &str, slots: u32, slot_sectors: Sectors) -> Result<Box<dyn OpenDevice + '_>, Errno> {
-        let device = self.device(device).ok_or(Errno::ENXIO)?;
+        let found = self.device(device);
+        let core = self.world.machine.core();
+        // Whoever opens a disk that is dead gets -ENXIO (bdev_open).
+        let device = found.filter(|device| !core.is_gone(self.current, device)).ok_or(Errno::ENXIO)?;
         Ok(Box::new(EngineDevice::new(self.current, device, slots, slot_sectors)))
     }
 
@@ -94,6 +97,21 @@ impl Actor for EngineActor<'_> {
         let core = self.world.machine.core();
         core.set_slab_faults(self.current, faults::slab_faults(faults, self.world.seed));
         core.set_io_faults(self.current, faults::io_faults(faults, self.world.seed));
+        for (name, device) in &self.world.leaves {
+            if !faults::may_hold(faults, name) {
+                core.release_held(self.current, device);
+            }
+        }
+    }
+
+    fn release(&self, device: &str) {
+        let device = self.world.leaves.get(device).expect("checked: a leaf device");
+        self.world.machine.core().release_held(self.current, device);
+    }
+
+    fn unplug(&self, device: &str) {
+        let device = self.world.leaves.get(device).expect("checked: a leaf device");
+        self.world.machine.unplug(self.current, device);
     }
 
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a> {

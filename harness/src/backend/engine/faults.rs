@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dmlab_engine::block::{BioOp, BlkStatus, IoFaultHook, SlabFaults};
+use dmlab_engine::block::{BioOp, BlkStatus, Fate, IoFaultHook, SlabFaults};
 use dmlab_engine::sync::Allocator;
-use dmlab_faults::{FaultOp, IoFault, SlabFault};
+use dmlab_faults::{Effect, FaultOp, IoFault, SlabFault};
 use dmlab_scenarios::{Errno, Fault};
 use dmlab_units::{Sectors, Seed};
 
@@ -65,7 +65,7 @@ pub fn matches(pattern: &str, pool: &str) -> bool {
 struct LeafFault {
     device: String,
     fault: IoFault,
-    status: BlkStatus,
+    fate: Fate,
     seed: Seed,
     events: AtomicU64,
     /// Failures so far, of those that were open to choice.
@@ -81,7 +81,7 @@ impl IoFaultHook for LeafFaults {
         op: BioOp,
         (sector, sectors): (Sectors, Sectors),
         mut choose: Option<&mut dyn FnMut() -> bool>,
-    ) -> Option<BlkStatus> {
+    ) -> Option<Fate> {
         let op = match op {
             BioOp::Read => FaultOp::Read,
             BioOp::Write => FaultOp::Write,
@@ -102,10 +102,10 @@ impl IoFaultHook for LeafFaults {
                     leaf.chosen.fetch_add(u64::from(fails), Ordering::Relaxed);
                     fails
                 }
-                _ => leaf.fault.fails(leaf.seed, event),
+                _ => leaf.fault.strikes(leaf.seed, event),
             };
             if fails {
-                fate = fate.or(Some(leaf.status));
+                fate = fate.or(Some(leaf.fate));
             }
         }
         fate
@@ -133,7 +133,11 @@ pub(super) fn io_faults(faults: &[Fault], seed: Seed) -> Option<Arc<dyn IoFaultH
             Fault::Io { device, fault, errno } => Some(LeafFault {
                 device: device.clone(),
                 fault: fault.clone(),
-                status: status_of(*errno),
+                fate: match fault.effect {
+                    Effect::Fail => Fate::Ends(status_of(*errno)),
+                    Effect::Hang => Fate::Held,
+                    Effect::Delay(delay) => Fate::Slow(delay),
+                },
                 seed: seed.derive("io").nth(index as u64),
                 events: AtomicU64::new(0),
                 chosen: AtomicU64::new(0),
@@ -142,6 +146,12 @@ pub(super) fn io_faults(faults: &[Fault], seed: Seed) -> Option<Arc<dyn IoFaultH
         })
         .collect();
     (!leaves.is_empty()).then(|| Arc::new(LeafFaults(leaves)) as Arc<dyn IoFaultHook>)
+}
+
+/// Whether `device` may hold bios under `faults`.
+pub(super) fn may_hold(faults: &[Fault], device: &str) -> bool {
+    let holds = |fault: &Fault| matches!(fault, Fault::Io { device: on, fault, .. } if on == device && fault.effect == Effect::Hang);
+    faults.iter().any(holds)
 }
 
 /// The block status that reaches user space as `errno`; anything else is an I/O error, as in the kernel.

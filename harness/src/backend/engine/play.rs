@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dmlab_engine::block::{ServiceModel, Spread};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
 use dmlab_engine::sync::PoolStats;
 use dmlab_engine::variants::Variants;
-use dmlab_scenarios::{DeviceKind, Scenario};
+use dmlab_scenarios::{self as scenarios, DeviceKind, Scenario, Timed};
 use dmlab_units::{Sectors, Seed};
 
 use super::actor::{EngineActor, World};
@@ -53,6 +54,17 @@ pub struct PoolUse {
     pub name: String,
     /// Statistics.
     pub stats: PoolStats,
+}
+
+/// The engine's model of a scenario's timed device.
+const fn service_model(timed: &Timed) -> ServiceModel {
+    let Timed { depth, read, write, flush, discard, bandwidth, spread, .. } = *timed;
+    let spread = match spread {
+        scenarios::Spread::Constant => Spread::Constant,
+        scenarios::Spread::Uniform => Spread::Uniform,
+        scenarios::Spread::Exponential => Spread::Exponential,
+    };
+    ServiceModel { depth, read, write, flush, discard, bandwidth, spread }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,6 +110,10 @@ impl Play {
             let made = match &device.kind {
                 DeviceKind::Ram(size) => machine.add_ramdisk(current, name, sectors(*size)),
                 DeviceKind::Null(size) => machine.add_null(current, name, sectors(*size)),
+                DeviceKind::Timed(timed) => {
+                    let (model, seed) = (service_model(timed), self.seed.derive("timed").derive(name));
+                    machine.add_timed(current, name, sectors(timed.size), model, seed)
+                }
                 DeviceKind::Barrier { below } => {
                     let below: &Arc<_> = leaves.get(below).expect("checked: declared earlier");
                     machine.add_barrier(current, name, Arc::clone(below))

@@ -41,15 +41,15 @@ fn only_dm_devices_have_tables() {
         let column = 5 + verb.len() + 2;
         assert_eq!(
             step(&format!("{verb}: d")).unwrap_err(),
-            format!("x:5:{column}: \"d\" is a ram or null device; only dm devices can do this")
+            format!("x:5:{column}: \"d\" is a leaf device; only dm devices can do this")
         );
     }
     assert_refused(
         step,
         &[
             ("reload: { device: m, table: 0 16 zero }", "x:5:23: \"m\" is a barrier; only dm devices"),
-            ("status: { of: n, is: x }", "x:5:19: \"n\" is a ram or null device"),
-            ("table: { of: n, is: x }", "x:5:18: \"n\" is a ram or null device"),
+            ("status: { of: n, is: x }", "x:5:19: \"n\" is a leaf device"),
+            ("table: { of: n, is: x }", "x:5:18: \"n\" is a leaf device"),
         ],
     );
 }

@@ -92,10 +92,22 @@ fn io_faults_have_operation_range_and_errno() {
     };
     let (device, plan, errno) = fault("on: d, fail: always");
     assert_eq!((device.as_str(), errno), ("d", Errno::EIO));
-    assert_eq!(plan, IoFault { op: FaultOp::Any, start: Sectors(0), end: None, when: When::Always });
+    assert_eq!(
+        plan,
+        IoFault { op: FaultOp::Any, start: Sectors(0), end: None, when: When::Always, effect: Effect::Fail }
+    );
     let (_, plan, errno) = fault("on: n, op: write, sectors: '8..16', fail: { every: 3 }, errno: ENOSPC");
     assert_eq!(errno, Errno::ENOSPC);
-    assert_eq!(plan, IoFault { op: FaultOp::Write, start: Sectors(8), end: Some(Sectors(16)), when: When::Every(3) });
+    assert_eq!(
+        plan,
+        IoFault {
+            op: FaultOp::Write,
+            start: Sectors(8),
+            end: Some(Sectors(16)),
+            when: When::Every(3),
+            effect: Effect::Fail
+        }
+    );
     assert_eq!(fault("on: d, sectors: 8.., fail: always").1.start, Sectors(8));
     assert_eq!(fault("on: d, sectors: all, fail: always").1.end, None);
 }
@@ -107,7 +119,7 @@ fn io_fails_in_leaf_devices_and_within_them() {
         &[
             (
                 "fault: { io: { on: t, fail: always } }",
-                "x:5:24: \"t\" is a dm device; I/O fails in ram and null devices only",
+                "x:5:24: \"t\" is a dm device; this is for leaf devices only: ram, null and timed",
             ),
             ("fault: { io: { on: m, fail: always } }", "x:5:24: \"m\" is a barrier"),
             ("fault: { io: { on: d, sectors: 8, fail: always } }", "x:5:36: \"8\" is not a range of sectors"),
@@ -126,4 +138,48 @@ fn io_fails_in_leaf_devices_and_within_them() {
         ],
     );
     assert_eq!(step("heal: all"), Ok(Action::Heal));
+}
+
+fn effect_of(keys: &str) -> Result<(When, Effect), String> {
+    match step(&format!("fault: {{ io: {{ on: d, {keys} }} }}"))? {
+        Action::Fault(Fault::Io { fault, .. }) => Ok((fault.when, fault.effect)),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn bios_fail_or_hang_or_are_slow() {
+    assert_eq!(effect_of("fail: always"), Ok((When::Always, Effect::Fail)));
+    assert_eq!(effect_of("hang: { nth: 2 }"), Ok((When::Nth(vec![2]), Effect::Hang)));
+    assert_eq!(effect_of("hang: any, at_most: 3"), Ok((When::Any { at_most: 3 }, Effect::Hang)));
+    assert_eq!(effect_of("delay: always, by: 5ms"), Ok((When::Always, Effect::Delay(Nanos::millis(5)))));
+    assert_refused(
+        effect_of,
+        &[
+            ("op: read", "x:5:18: `fail` is missing in an `io` fault"),
+            (
+                "hang: always, fail: always",
+                "x:5:18: an `io` fault is one of fail, hang and delay; here is fail and hang",
+            ),
+            ("delay: always", "x:5:18: `by` is missing in an `io` fault"),
+            ("delay: always, by: 0", "x:5:46: \"0\" is not a duration above 0"),
+            ("hang: always, by: 5ms", "x:5:45: `by` goes with `delay` only"),
+            ("hang: always, errno: EIO", "x:5:48: `errno` goes with `fail` only"),
+            ("hang: always, at_most: 2", "x:5:50: `at_most` bounds what a search may choose, and this `hang`"),
+            ("hangs: always", "x:5:18: `fail` is missing in an `io` fault"),
+        ],
+    );
+}
+
+#[test]
+fn what_a_leaf_holds_is_released_and_a_leaf_can_be_unplugged() {
+    assert_eq!(step("release: d"), Ok(Action::Release("d".to_owned())));
+    assert_eq!(step("unplug: n"), Ok(Action::Unplug("n".to_owned())));
+    assert_refused(
+        step,
+        &[
+            ("unplug: t", "x:5:13: \"t\" is a dm device; this is for leaf devices only"),
+            ("release: $d", "x:5:14: \"$d\" is not a declared device (here, devices are named without `$`"),
+        ],
+    );
 }

@@ -136,7 +136,7 @@ fn a_wait_has_one_condition_and_a_deadline() {
                 "x:5:11: a `wait` step waits for one of status and table; here is both",
             ),
             ("wait: { status: { of: t, matches: a } }", "x:5:11: `within` is missing in a `wait` step"),
-            ("wait: { status: { of: d, matches: a }, within: 1s }", "x:5:27: \"d\" is a ram or null device; only dm"),
+            ("wait: { status: { of: d, matches: a }, within: 1s }", "x:5:27: \"d\" is a leaf device; only dm"),
             ("wait: { status: { of: t, matches: a }, within: 1h, every: 1ns }", "x:5:52: \"1h\" is not"),
             (
                 "wait: { status: { of: t, matches: a }, within: 60m, every: 1us }",
