@@ -3,9 +3,10 @@
 //! Reading order, which is the way of the data: [`plan`] (every value resolved, one plan per cell of the matrix),
 //! [`backend`] (the seam: what a scenario may ask of a device-mapper, and the engine's answer), [`script`] (carries out
 //! steps, loads and checks on any backend), [`campaign`] (a cell's run or runs, counted in a [`tally`] and told to
-//! whoever [`watch`]es), [`judge`] (verdicts and expectations), [`minimise`] (smaller failures), [`schedule_file`]
-//! (failing schedules on disk, and their replay), [`picture`] (such a schedule as a table and as a page),
-//! [`environment`], and [`cli`], which alone parses arguments, prints and ends the process.
+//! whoever [`watch`]es), [`compare`] (variants beside each other), [`judge`] (verdicts and expectations), [`minimise`]
+//! (smaller failures), [`schedule_file`] (failing schedules on disk, and their replay), [`picture`] (such a schedule as a
+//! table and as a page), [`environment`], [`doctor`] (what this machine can run), and [`cli`], which alone parses
+//! arguments, prints and ends the process.
 //!
 //! Invariants: a plan is immutable; a record is written from a finished run and nothing reads back from a report.
 //! Not here: what a scenario may say (`dmlab-scenarios`), how a record looks (`dmlab-results`).
@@ -13,6 +14,8 @@
 pub mod backend;
 pub mod campaign;
 pub mod cli;
+pub mod compare;
+pub mod doctor;
 pub mod environment;
 pub mod judge;
 pub mod minimise;

@@ -27,6 +27,8 @@ const fn mutation(scenario: &'static str, overrides: Overrides<'static>, caught_
 
 /// Planted bugs, and historic variants on which a scenario's expectation no longer holds.
 const MUTATIONS: &[Mutation] = &[
+    mutation("bio/bioset-question", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("bio/bioset-question", &[("split", "loop"), ("rescue", "none"), ("gmr", "recurse")], "expected deadlock"),
     mutation("bio/discarded-data", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("bio/flags-keep-the-op", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("bio/operations-and-flags", &[("planted", "flags-clobber-op")], "verdict crash, expected pass"),
@@ -72,6 +74,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("mempool/any-allocation-fails", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("mempool/starve-stack", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
     mutation("mempool/starve-stack", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("perf/bioset-question", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/timed-depth-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/timed-queue-depth", &[("planted", "one-channel")], "verdict fail, expected pass"),

@@ -16,6 +16,7 @@
 //! Not here: running, measuring, and judging (the harness decides whether a cell met its expectations).
 
 mod cell;
+mod comparison;
 mod exit;
 mod format;
 mod histogram;
@@ -26,6 +27,7 @@ mod load;
 mod markdown;
 mod merge;
 mod number;
+mod paired;
 mod record;
 mod rows;
 mod stats;
@@ -39,6 +41,7 @@ mod verdict;
 mod write;
 
 pub use cell::{CellRecord, Exploration, PoolRecord, ShardRecord, SignatureCount};
+pub use comparison::{Comparison, ComparisonRow, Found, Throughput};
 pub use exit::{ExitCode, exit_code};
 pub use format::{FORMAT, FormatName, FormatVersion, RecordError};
 pub use histogram::{Histogram, LATENCY_NS_MAX, PERCENTILES};
@@ -47,6 +50,7 @@ pub use load::{Direction, Latency, LoadRecord};
 pub use markdown::markdown;
 pub use merge::{MergeError, merge, missing_shards};
 pub use number::Number;
+pub use paired::{ROUNDS_MAX, ROUNDS_MIN, ratio_of_rounds};
 pub use record::{Environment, Record};
 pub use stats::{
     BOOTSTRAP_RESAMPLES, BOOTSTRAP_SAMPLES_MIN, RatioError, RatioInterval, mad, median, percentile, ratio_of_medians,

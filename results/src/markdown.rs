@@ -56,7 +56,7 @@ pub fn markdown(record: &Record) -> String {
 
 /// Escapes what GitHub would take for markup. Underscores inside of words, of which variants are full, are not markup
 /// there, and escaping them would make the source unreadable.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

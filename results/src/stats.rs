@@ -47,6 +47,12 @@ pub enum RatioError {
         /// How many there were.
         found: usize,
     },
+    /// Too few rounds in which both sides were measured.
+    #[error("{found} rounds are too few for a confidence interval: measure at least {rounds} rounds", rounds = crate::ROUNDS_MIN)]
+    TooFewRounds {
+        /// How many there were.
+        found: usize,
+    },
     /// A sample that is not a number, is infinite or negative, or a zero in the baseline.
     #[error("the sample {found} has no ratio: samples are finite and not negative, and those of the baseline not 0")]
     NoRatio {

@@ -12,6 +12,7 @@ use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_scenarios::Strategy;
 use dmlab_units::{Bytes, Nanos, Seed};
 
+use crate::doctor::Need;
 use crate::plan;
 use crate::plan::Shard;
 
@@ -38,12 +39,14 @@ Examples:
   dmlab run --clock virtual --seed 1 --json - the same bytes on every machine
   dmlab explore bio --schedules 100000        search for deadlocks in many more schedules
   dmlab explore my.yaml --strategy exhaustive search all of them
+  dmlab compare                               verdicts and throughput of variants, in one table
   dmlab merge 1.json 2.json 3.json            put the shards of one exploration together
   dmlab replay dmlab-schedules/FILE.json      see a failing schedule again, step by step
   dmlab list --tag rescuer                    what is in the catalogue
   dmlab run bio --as-of 4.9                   with the algorithms of that kernel
   dmlab variants                              which algorithms there are, since which kernel
   dmlab variants --as-of 4.9                  which of them that kernel had
+  dmlab doctor                                what this machine can run, and why not
   dmlab schema > dmlab.schema.json            for editors: completion and explanations
 
 Exit codes: 0 all as expected, 1 an expectation failed, 2 usage or scenario error, 3 set-up error,
@@ -62,6 +65,17 @@ Examples:
 A pass is only worth what the column `strength` says: proved, proved up to N preemptions, or not found in N
 schedules. Ctrl-C ends the search with what is known so far.";
 
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  dmlab compare                                         may dm give up its rescuers, and what do they cost?
+  dmlab compare bio/bioset-question perf/bioset-question --baseline split=depth-first,rescue=none --rounds 30
+  dmlab compare perf/ramdisk-overhead-ladder --baseline stack=raw --markdown
+
+A row is one variant. Cells that run on the explorer give the verdict and what it is worth; cells that run on threads
+give I/Os per second of their last load. Every round measures every row once, every second round in the opposite
+order; the ratio is the median over the rounds of row / baseline, with an interval that holds the true median with at
+least 95 % confidence. Exit codes are those of `run`; 1 also when a row could not be measured.";
+
 const MERGE_EXAMPLES: &str = "\
 Examples:
   dmlab explore my.yaml --strategy exhaustive --shard 1/3 --json 1.json       on one machine,
@@ -71,6 +85,14 @@ Examples:
 
 Counts are summed, the gravest verdict counts, and of the schedules that came to it the one with the lowest number
 is shown. Nothing is called proved while a shard is missing. Exit codes are those of `run`.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dmlab doctor                                what can be run here
+  dmlab doctor --need files --results /data   in a script: can files in /data be devices?
+  dmlab doctor --json | jq .can               for programs
+
+Exit codes: 0 what is needed (without --need: the engine) can be used, 3 it cannot.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
@@ -100,6 +122,9 @@ pub enum Command {
     /// Search the schedules of scenarios for deadlocks and other failures, and save each failing schedule.
     #[command(after_help = EXPLORE_EXAMPLES)]
     Explore(ExploreArgs),
+    /// Put variants beside each other: deadlock verdicts, and throughput compared with a baseline.
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Put the records of the shards of one exploration together.
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArgs),
@@ -111,6 +136,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print the catalogue of algorithm variants.
     Variants(VariantsArgs),
+    /// Say what this machine can run, and for what it cannot, why not and what would change that.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -148,8 +176,8 @@ fn assignment(text: &str) -> Result<Assignment, String> {
     }
 }
 
-/// What `run` and `explore` share.
-#[derive(Debug, ClapArgs)]
+/// What `run`, `explore` and `compare` share.
+#[derive(Clone, Debug, ClapArgs)]
 pub struct Selection {
     /// Scenario files, folders of them, or names from the catalogue (a prefix such as `bio` stands for all below it).
     /// Without any: the whole catalogue.
@@ -268,6 +296,58 @@ pub struct ExploreArgs {
     /// Write the record as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// `AXIS=VALUE,AXIS=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignments(pub Vec<Assignment>);
+
+fn assignments(text: &str) -> Result<Assignments, String> {
+    text.split(',').map(assignment).collect::<Result<_, _>>().map(Assignments)
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, ClapArgs)]
+pub struct CompareArgs {
+    /// Which scenarios [default: bio/bioset-question perf/bioset-question].
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The row that the others are compared with [default: the first].
+    #[arg(long, value_name = "AXIS=VALUE,…", value_parser = assignments)]
+    pub baseline: Option<Assignments>,
+    /// How often each row is measured; an interval needs 6 at least.
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u16).range(6..=1000))]
+    pub rounds: u16,
+    /// Print Markdown.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+    /// Print JSON, with the figures of every round.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn needs() -> impl TypedValueParser<Value = Need> {
+    PossibleValuesParser::new(Need::ALL.map(Need::name)).map(|name| {
+        let found = Need::ALL.into_iter().find(|need| need.name() == name);
+        found.expect("clap lets only names of needs pass")
+    })
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, ClapArgs)]
+pub struct DoctorArgs {
+    /// Fail unless this can be used; may be given several times [default: engine].
+    #[arg(long, value_name = "NEED", value_parser = needs())]
+    pub need: Vec<Need>,
+    /// Where results are going to be written.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub results: PathBuf,
+    /// Read the machine's files below this folder.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `merge`.

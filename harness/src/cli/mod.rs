@@ -8,6 +8,8 @@
 //! Not here: anything that a program without a terminal could want.
 
 pub mod args;
+mod compare;
+mod doctor;
 mod explore;
 mod found;
 mod list;
@@ -62,10 +64,12 @@ pub fn main() -> ExitCode {
     let result = match &args.command {
         Command::Run(args) => run::run(args, &output, &interrupt),
         Command::Explore(args) => explore::explore(args, &output, &interrupt),
+        Command::Compare(args) => compare::compare(args, &output, &interrupt),
         Command::Merge(args) => merge::merge(args, &output),
         Command::Replay(args) => replay::replay(args, &output, &interrupt),
         Command::List(args) => list::list(args, &output),
         Command::Variants(args) => variants::variants(args, &output),
+        Command::Doctor(args) => doctor::doctor(args, &output),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };

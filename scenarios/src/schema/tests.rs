@@ -41,7 +41,8 @@ fn allowed(found: &Diagnostics) -> Option<Vec<String>> {
     let quoted = format!("{UNKNOWN:?}");
     let mistake = found.iter().find(|mistake| mistake.message.starts_with(&quoted))?;
     let (_, list) = mistake.help.as_deref()?.split_once("allowed here: ")?;
-    Some(list.split(", ").map(str::to_owned).collect())
+    // Words with a space in them are quoted in lists.
+    Some(list.split(", ").map(|word| word.trim_matches('"').to_owned()).collect())
 }
 
 /// Where a walk stands: which child to take at each level.
@@ -170,7 +171,8 @@ fn difference(root: &Node, path: &[usize], map: &Map) -> Option<String> {
     let found = mistakes(&root);
     let Some(mut allowed) = allowed(&found) else { return Some(format!("{}: no list in {found}", map.what)) };
     let mut keys: Vec<&str> = map.keys.iter().map(|key| key.name).collect();
-    (allowed.sort(), keys.sort_unstable());
+    allowed.sort();
+    keys.sort_unstable();
     (allowed != keys).then(|| format!("{}: the checker allows {allowed:?}, the schema {keys:?}: {REMEDY}", map.what))
 }
 
@@ -213,7 +215,8 @@ fn every_word_is_one_that_the_checker_allows() {
             *at(&mut root, &path) = scalar(UNKNOWN);
             let found = mistakes(&root);
             let mut allowed = allowed(&found).unwrap_or_else(|| panic!("{words:?}: no list in {found}"));
-            (allowed.sort(), words.sort_unstable());
+            allowed.sort();
+            words.sort_unstable();
             assert_eq!(allowed, words, "{REMEDY}");
         }
     }

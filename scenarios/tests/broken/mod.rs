@@ -87,7 +87,6 @@ pub(crate) const BROKEN: &[Row] = &[
     row(ByBoth, "an unknown parameter", "reserved_bio_based_ios: 1", "reserved_ios: 1", "not a module parameter"),
     row(ByBoth, "an unknown key of a search", "schedules: 20", "schedule: 20", "did you mean `schedules`?"),
     row(ByBoth, "an unknown expectation", "cycle: [t.bs]", "cycles: [t.bs]", "did you mean `cycle`?"),
-    row(ByBoth, "repeat without times", "times: 2, do", "do", "`times` is missing in a `repeat` step"),
     row(ByBoth, "a key given twice", "deadline: 2s", "deadline: 2s\ndeadline: 3s", "given twice"),
     // Words.
     row(ByBoth, "an unknown runtime", "runs: [explorer, threads]", "runs: [explorer, virtual]", "is not a runtime"),
@@ -137,6 +136,7 @@ pub(crate) const BROKEN: &[Row] = &[
         "a second document begins here",
     ),
     // What takes several values to know.
+    row(ByDmlab, "repeat without an end", "times: 2, do", "do", "a `repeat` step without an end"),
     row(ByDmlab, "a device that is not there", "stamp: { on: t", "stamp: { on: u", "is not a declared device"),
     row(ByDmlab, "a device on itself", "linear $d 0", "linear $t 0", "declared only in line"),
     row(ByDmlab, "a device on a later one", "barrier: $d", "barrier: $t", "declared only in line"),
