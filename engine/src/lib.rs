@@ -9,7 +9,7 @@
 //! * [`block`]: bio, bio_set, splitting and chaining, submission variants, leaf devices.
 //! * [`dm`]: tables, mapped devices, split variants, suspend and resume, the typed ioctls.
 //! * [`kcopyd`]: copying in the background.
-//! * [`targets`]: linear, striped, zero, error, delay, flakey, dust.
+//! * [`targets`]: linear, striped, zero, error, delay, flakey, dust, mirror.
 //! * [`machine`]: one instance of all of it; nothing in this crate is global.
 //!
 //! Invariants: shared mutable state lives only inside engine primitives; no clock, thread, random source or

@@ -294,6 +294,10 @@ axis! {
         UnplugKeepsHeld "unplug-keeps-held" "none" "-" "a device that is removed keeps the bios that it holds",
         /// A deep queue in name only.
         OneChannel "one-channel" "none" "-" "a timed device serves one bio at a time, whatever its depth",
+        /// A mirror does not wait for all of its legs.
+        MirrorAcksEarly "mirror-acks-early" "none" "-" "mirror ends a write when its first leg has it",
+        /// A mirror believes that its legs are alike.
+        MirrorSkipsResync "mirror-skips-resync" "none" "-" "mirror marks a region as in sync without copying it",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

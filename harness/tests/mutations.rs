@@ -80,6 +80,11 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/timed-queue-depth", &[("planted", "one-channel")], "verdict fail, expected pass"),
     mutation("targets/delay-vs-suspend", &[("planted", "delay-drops-held")], "verdict hang, expected pass"),
     mutation("targets/flakey-corrupt", &[("planted", "flakey-off-by-one")], "verdict pass, expected corruption"),
+    mutation("targets/mirror-holds", &[("planted", "mirror-acks-early")], "verdict corruption, expected pass"),
+    mutation("targets/mirror-leg-fails", &[("planted", "mirror-acks-early")], "verdict fail, expected pass"),
+    mutation("targets/mirror-legs", &[("planted", "mirror-acks-early")], "verdict corruption, expected pass"),
+    mutation("targets/mirror-resync", &[("planted", "mirror-skips-resync")], "verdict corruption, expected pass"),
+    mutation("targets/mirror-resync-fails", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
     mutation("targets/flakey-windows", &[("planted", "flakey-off-by-one")], "verdict fail, expected pass"),
 ];
 

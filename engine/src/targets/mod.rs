@@ -8,11 +8,20 @@ mod dust;
 mod error;
 mod flakey;
 mod linear;
+mod mirror;
 mod striped;
 mod zero;
 
 use crate::dm::TargetType;
 
 /// Every target type of this engine.
-pub const TYPES: &[&TargetType] =
-    &[&delay::TYPE, &dust::TYPE, &error::TYPE, &flakey::TYPE, &linear::TYPE, &striped::TYPE, &zero::TYPE];
+pub const TYPES: &[&TargetType] = &[
+    &delay::TYPE,
+    &dust::TYPE,
+    &error::TYPE,
+    &flakey::TYPE,
+    &linear::TYPE,
+    &mirror::TYPE,
+    &striped::TYPE,
+    &zero::TYPE,
+];
