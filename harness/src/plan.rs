@@ -11,7 +11,7 @@ mod history;
 use std::sync::Arc;
 
 use dmlab_engine::variants::{Kernel, Variants};
-use dmlab_scenarios::{Cell, Diagnostic, Diagnostics, Document, Runtime, Scenario};
+use dmlab_scenarios::{Cell, DeviceKind, Diagnostic, Diagnostics, Document, Runtime, Scenario};
 use dmlab_units::Seed;
 use serde_json::json;
 
@@ -129,6 +129,11 @@ impl Plan {
                 let run_on = run_on(*runtime, wishes.clock);
                 let skip = (run_on == RunOn::Explorer && wishes.clock == Clock::Wall)
                     .then_some("explored schedules have no wall clock");
+                let of_this_machine = scenario.devices.iter().any(|device| matches!(device.kind, DeviceKind::File(_)));
+                let skip = skip.or_else(|| {
+                    let virtually = run_on != RunOn::Threads && of_this_machine;
+                    virtually.then_some("a file device answers in real time: it needs threads")
+                });
                 let name = format!("{} {cell} {}", scenario.id, run_on.name());
                 plans.push(Self {
                     document: Arc::clone(document),

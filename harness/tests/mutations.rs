@@ -62,6 +62,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("dm/io-waits-for-resume", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/linear-layout", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("dm/striped-discard", &[("planted", "striped-one-copy")], "verdict pass, expected corruption"),
+    mutation("dm/linear-over-file", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("dm/slow-device", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-rotated")], "verdict corruption, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-no-boundary")], "verdict corruption, expected pass"),

@@ -154,7 +154,7 @@ impl BlockCore {
     /// What a leaf device does with a bio before anything else: gives it back to be carried out now, or sees to what
     /// becomes of it.
     #[inline]
-    pub(super) fn admit(&self, current: &Task, dev: &Arc<Device>, bio: Bio) -> Option<Bio> {
+    pub fn admit(&self, current: &Task, dev: &Arc<Device>, bio: Bio) -> Option<Bio> {
         if self.io_trouble.get() == 0 { Some(bio) } else { self.admit_in_trouble(current, dev, bio) }
     }
 

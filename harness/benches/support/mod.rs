@@ -3,6 +3,8 @@
 //!
 //! Not here: scenarios and loads (their own overhead would be measured with the engine's).
 
+#![allow(dead_code, reason = "each bench uses its own part of this module")]
+
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -79,6 +79,11 @@ impl Script {
         let _ = self.steps(Flow { actor, stop: None }, &self.scenario.steps);
     }
 
+    /// Notes that there is nothing to be performed on, and why.
+    pub fn refuse(&self, why: String) {
+        self.fail(0, why);
+    }
+
     /// What was seen; nothing of it is kept.
     pub fn take_findings(&self) -> Findings {
         std::mem::take(&mut *self.findings.lock().unwrap_or_else(PoisonError::into_inner))

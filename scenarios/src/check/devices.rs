@@ -12,7 +12,7 @@ use super::timed::timed;
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
-use crate::{Device, DeviceKind, values};
+use crate::{Device, DeviceKind, FileDevice, values};
 
 const SIZE_MAX: Bytes = Bytes(1 << 40);
 const LEVELS_MAX: u32 = 64;
@@ -66,6 +66,7 @@ fn is_name(text: &str) -> bool {
 fn declared(name: &str, kind: Option<&DeviceKind>, scope: &Scope) -> Declared {
     let (sort, size) = match kind {
         Some(DeviceKind::Ram(size) | DeviceKind::Null(size)) => (Sort::Leaf, Sectors::from_bytes(*size)),
+        Some(DeviceKind::File(file)) => (Sort::Leaf, Sectors::from_bytes(file.size)),
         Some(DeviceKind::Timed(timed)) => (Sort::Leaf, Sectors::from_bytes(timed.size)),
         Some(DeviceKind::Barrier { below }) => (Sort::Barrier, scope.find(below).and_then(|below| below.size)),
         Some(DeviceKind::Dm { over, levels, .. }) => (Sort::Dm { stacked: over.is_some(), levels: *levels }, None),
@@ -80,6 +81,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     let ram = fields.optional("ram", size);
     let null = fields.optional("null", size);
     let timed = fields.optional("timed", timed);
+    let file = fields.optional("file", file);
     let barrier = fields.optional("barrier", |node, sink| scope.reference(node, sink));
     let dm = fields.optional("dm", |node, sink| table::lines(node, Lines::Table, stacked, scope, sink));
     let over = fields.optional("over", |node, sink| scope.reference(node, sink));
@@ -87,10 +89,11 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     let span = fields.span();
     fields.finish()?;
     let kinds: Vec<&str> =
-        ["ram", "null", "timed", "barrier", "dm"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
+        ["ram", "null", "timed", "file", "barrier", "dm"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
     if kinds.len() != 1 {
         let found = if kinds.is_empty() { "none".to_owned() } else { kinds.join(" and ") };
-        return sink.refuse(span, format!("a device is one of ram, null, timed, barrier and dm; here is {found}"));
+        return sink
+            .refuse(span, format!("a device is one of ram, null, timed, file, barrier and dm; here is {found}"));
     }
     for key in ["over", "levels"] {
         if let Some(node) = node.get(key)
@@ -100,8 +103,13 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
             return None;
         }
     }
-    let (ram, null, timed, barrier, dm, over, levels) = (ram?, null?, timed?, barrier?, dm?, over?, levels?);
-    let leaf = ram.map(DeviceKind::Ram).or(null.map(DeviceKind::Null)).or(timed.map(DeviceKind::Timed));
+    let (ram, null, timed, file, barrier, dm, over, levels) =
+        (ram?, null?, timed?, file?, barrier?, dm?, over?, levels?);
+    let leaf = ram
+        .map(DeviceKind::Ram)
+        .or(null.map(DeviceKind::Null))
+        .or(timed.map(DeviceKind::Timed))
+        .or(file.map(DeviceKind::File));
     let barrier = barrier.map(|below| DeviceKind::Barrier { below: below.name });
     let Some(table) = dm else { return leaf.or(barrier) };
     let names_below = table.iter().any(|line| line.split_whitespace().any(|token| token == BELOW));
@@ -117,6 +125,14 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
         return sink.refuse(node.span, "`levels` above 1 need `over: $device`, what the lowest stands on");
     }
     Some(DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) })
+}
+
+fn file(node: &Node, sink: &mut Sink<'_>) -> Checked<FileDevice> {
+    let mut fields = Fields::open(node, "a `file` device", sink)?;
+    let size = fields.required("size", size);
+    let path = fields.optional("path", values::filled);
+    fields.finish()?;
+    Some(FileDevice { size: size?, path: path? })
 }
 
 pub(super) fn size(node: &Node, sink: &mut Sink<'_>) -> Checked<Bytes> {

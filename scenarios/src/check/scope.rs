@@ -154,7 +154,7 @@ impl Scope {
             Sort::Leaf | Sort::Unknown => Some(device),
             sort => sink.refuse(
                 node.span,
-                format!("{} is {sort}; this is for leaf devices only: ram, null and timed", node.shown()),
+                format!("{} is {sort}; this is for leaf devices only: ram, null, timed and file", node.shown()),
             ),
         }
     }

@@ -25,6 +25,8 @@ pub enum DeviceKind {
     Null(Bytes),
     /// A ramdisk whose I/O takes time.
     Timed(Timed),
+    /// A file or block device of the machine that dmlab runs on.
+    File(FileDevice),
     /// A stacking driver above `below` that lets one bio through at a time, as md's single-flush rule and the
     /// raid1 barrier did (dm-spec §2.5).
     Barrier {
@@ -77,4 +79,14 @@ pub enum Spread {
     Uniform,
     /// Exponentially.
     Exponential,
+}
+
+/// Where a file device keeps its data.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FileDevice {
+    /// Its size.
+    pub size: Bytes,
+    /// The file or block device; `None` is a temporary file without a name.
+    pub path: Option<String>,
 }

@@ -21,7 +21,7 @@ mod printed;
 mod scenario;
 mod step;
 
-pub use device::{Device, DeviceKind, Spread, Timed};
+pub use device::{Device, DeviceKind, FileDevice, Spread, Timed};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;

@@ -1,8 +1,8 @@
-//! The description of the `fault` and `heal` steps, and the value of a timed device.
+//! The description of the `fault` and `heal` steps, and what timed and file devices are like.
 //!
 //! Not here: other steps (`steps`).
 
-use super::texts::{DURATION, ERRNO, ON, POOL, RATE, SECTOR_RANGE, SIZE};
+use super::texts::{DURATION, ERRNO, FILLED, ON, POOL, RATE, SECTOR_RANGE, SIZE};
 use super::words::{Key, Map, Shape, Value, choice, fields, may, must, or, words};
 
 /// The `fault` step.
@@ -28,7 +28,7 @@ static IO: Map = Map {
     what: "an `io` fault",
     about: "I/O of a leaf device ends with an error before any data moves, is held until it is released, or is slow.",
     keys: &[
-        must("on", ON, "The leaf device: ram, null or timed."),
+        must("on", ON, "The leaf device: ram, null, timed or file."),
         or(
             "op",
             "any",
@@ -45,6 +45,20 @@ static IO: Map = Map {
     ],
     shape: Shape::OneOf(&["fail", "hang", "delay"]),
 };
+
+/// Where a file device keeps its data.
+pub(super) static FILE: Map = fields(
+    "a `file` device",
+    "Data in a file or on a block device of this machine, through io_uring and past the page cache where possible.",
+    &[
+        must("size", Value::Scalar(&SIZE), "Its size."),
+        may(
+            "path",
+            Value::Scalar(&FILLED),
+            "Where; what exists is left alone unless dmlab made it. Without it, a temporary file.",
+        ),
+    ],
+);
 
 /// What a timed device is like.
 pub(super) static TIMED: Map = fields(

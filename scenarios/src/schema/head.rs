@@ -3,7 +3,7 @@
 //! Not here: steps (`steps`), expectations (`expect`).
 
 use super::expect::EXPECTATION;
-use super::fault::TIMED;
+use super::fault::{FILE, TIMED};
 use super::steps::STEP;
 use super::texts::{COMMIT, DEVICE_NAME, DURATION, FILLED, ID, REFERENCE, SIZE, TABLE_LINE, TAG};
 use super::words::{Map, Shape, Value, fields, may, must, or};
@@ -113,11 +113,12 @@ const STRATEGY: Value = Value::Words(&[
 
 static DEVICE: Map = Map {
     what: "a device",
-    about: "A device: one of ram, null, timed, barrier and dm.",
+    about: "A device: one of ram, null, timed, file, barrier and dm.",
     keys: &[
         may("ram", Value::Scalar(&SIZE), "A ramdisk of this size; sectors never written read as zeros."),
         may("null", Value::Scalar(&SIZE), "Ends every bio at once and keeps nothing."),
         may("timed", Value::Map(&TIMED), "A ramdisk whose I/O takes time."),
+        may("file", Value::Map(&FILE), "A file or block device of this machine; for threads only."),
         may(
             "barrier",
             Value::Scalar(&REFERENCE),
@@ -127,5 +128,5 @@ static DEVICE: Map = Map {
         may("over", Value::Scalar(&REFERENCE), "What the lowest level stands on; `$below` in the table stands for it."),
         or("levels", "1", Value::Number(1, 64), "So many such devices, stacked on `over`."),
     ],
-    shape: Shape::OneOf(&["ram", "null", "timed", "barrier", "dm"]),
+    shape: Shape::OneOf(&["ram", "null", "timed", "file", "barrier", "dm"]),
 };

@@ -11,6 +11,7 @@
 mod actor;
 mod explore;
 mod faults;
+mod file;
 mod io;
 mod play;
 mod search;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dmlab_engine::block::{ServiceModel, Spread};
+use dmlab_engine::block::{Device, ServiceModel, Spread};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
 use dmlab_engine::sync::PoolStats;
@@ -16,6 +16,7 @@ use dmlab_scenarios::{self as scenarios, DeviceKind, Scenario, Timed};
 use dmlab_units::{Sectors, Seed};
 
 use super::actor::{EngineActor, World};
+use super::file;
 use crate::backend::{Actor, Control};
 use crate::script::{Findings, Script};
 
@@ -94,7 +95,10 @@ impl Play {
         if let Some(reserve) = self.scenario.params.get("reserved_bio_based_ios") {
             machine.dm().set_reserved_bio_based_ios(*reserve);
         }
-        let leaves = self.leaves(current, &machine);
+        let leaves = match self.leaves(current, &machine) {
+            Ok(leaves) => leaves,
+            Err(why) => return self.script.refuse(why),
+        };
         let world =
             World { machine: Arc::clone(&machine), leaves, seed: self.seed.derive("faults"), measures: self.measures };
         let actor = EngineActor { current, world: Arc::new(world) };
@@ -102,7 +106,7 @@ impl Play {
         self.tear_down(current, &actor, &machine);
     }
 
-    fn leaves(&self, current: &Task, machine: &Machine) -> BTreeMap<String, Arc<dmlab_engine::block::Device>> {
+    fn leaves(&self, current: &Task, machine: &Machine) -> Result<BTreeMap<String, Arc<Device>>, String> {
         let mut leaves = BTreeMap::new();
         for device in &self.scenario.devices {
             let name = &device.name;
@@ -114,6 +118,10 @@ impl Play {
                     let (model, seed) = (service_model(timed), self.seed.derive("timed").derive(name));
                     machine.add_timed(current, name, sectors(timed.size), model, seed)
                 }
+                DeviceKind::File(file) => {
+                    let made = file::add(current, machine, name, file, sectors(file.size));
+                    made.map_err(|why| format!("{name}: {why}"))?
+                }
                 DeviceKind::Barrier { below } => {
                     let below: &Arc<_> = leaves.get(below).expect("checked: declared earlier");
                     machine.add_barrier(current, name, Arc::clone(below))
@@ -122,7 +130,7 @@ impl Play {
             };
             leaves.insert(name.clone(), made);
         }
-        leaves
+        Ok(leaves)
     }
 
     fn tear_down(&self, current: &Task, actor: &EngineActor<'_>, machine: &Machine) {

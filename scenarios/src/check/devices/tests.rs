@@ -51,10 +51,10 @@ fn a_device_is_exactly_one_thing() {
     assert_refused(
         devices,
         &[
-            ("{ d: {} }", "x:3:17: a device is one of ram, null, timed, barrier and dm; here is none"),
+            ("{ d: {} }", "x:3:17: a device is one of ram, null, timed, file, barrier and dm; here is none"),
             (
                 "{ d: { ram: 1k, null: 1k } }",
-                "x:3:17: a device is one of ram, null, timed, barrier and dm; here is ram and null",
+                "x:3:17: a device is one of ram, null, timed, file, barrier and dm; here is ram and null",
             ),
             (
                 "{ d: { rma: 1k } }",

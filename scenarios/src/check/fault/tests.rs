@@ -119,7 +119,7 @@ fn io_fails_in_leaf_devices_and_within_them() {
         &[
             (
                 "fault: { io: { on: t, fail: always } }",
-                "x:5:24: \"t\" is a dm device; this is for leaf devices only: ram, null and timed",
+                "x:5:24: \"t\" is a dm device; this is for leaf devices only: ram, null, timed and file",
             ),
             ("fault: { io: { on: m, fail: always } }", "x:5:24: \"m\" is a barrier"),
             ("fault: { io: { on: d, sectors: 8, fail: always } }", "x:5:36: \"8\" is not a range of sectors"),
