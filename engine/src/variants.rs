@@ -197,6 +197,96 @@ axis! {
 }
 
 axis! {
+    /// Which sets have a rescuer, where there are any (dm-spec §3.4).
+    RescuerSets "rescuer_sets" "which bio_sets have a rescuer, where the rescue axis has any" default Flagged {
+        /// All of them.
+        Every "every" "<= 4.12" "df2cb6daa4cb"
+            "every set has a rescuer thread"
+            good "nobody can forget one"
+            bad "a thread for each set, also for q->bio_split and for sets that need none",
+        /// Those that ask for one.
+        Flagged "flagged" ">= 4.13" "47e0fb461f"
+            "sets made with BIOSET_NEED_RESCUER have one: in this engine dm's own sets of clones"
+            good "no thread where bios are allocated at the top only"
+            bad "whoever looks for the rescuer of a set must know that there may be none",
+        /// dm no longer asks.
+        Unflagged "unflagged" "none" "c9fdc42ba23e (dropped)"
+            "the first half of the proposed revert: dm makes its sets without BIOSET_NEED_RESCUER"
+            good "one thread less for each device"
+            bad "what dm hands over when it blocks goes nowhere: the deadlock is back, or a NULL pointer is used",
+    }
+}
+
+axis! {
+    /// What dm does with undispatched bios when a target's map function blocks (dm-spec §3.5).
+    Offload "offload" "what becomes of undispatched bios when a target blocks in its map function" default None {
+        /// They wait with the task.
+        None "none" "<= 4.10, >= 4.16-rc1" "-"
+            "undispatched bios wait with the task"
+            good "no threads, no reordering; with depth-first splitting nothing is undispatched there"
+            bad "with loop splitting, a map function that waits for an earlier piece waits for itself",
+        /// To the rescuers of their sets, of which each has one.
+        Unchecked "unchecked" "4.11-rc1 - 4.12" "d67a5f4b59"
+            "schedule() hands them to the rescuers of their sets"
+            good "locks that pieces hold are given back"
+            bad "a set without a rescuer is a NULL pointer (the second half of the proposed revert, c9fdc42ba23e)",
+        /// The same, for sets that have one.
+        Checked "checked" "4.13 - 4.15" "47e0fb461f"
+            "the same, for bios whose set has a rescuer; the others stay"
+            good "no crash without a rescuer"
+            bad "a thread for each set of each device; depends on schedule() calling back",
+    }
+}
+
+axis! {
+    /// Whether a dm device's queue has a set for splits (dm-spec §3.6, S6, S14).
+    BioSplitSet "bio_split" "whether the queue of a dm device has a set for splits" default Present {
+        /// It has none.
+        Freed "freed" "<= 4.2, 4.4 - 4.15" "dbba42d8 (4.4?)"
+            "dm frees q->bio_split (before 4.3 queues had none)"
+            good "where every set has a rescuer, one thread less for each device"
+            bad "whoever splits a bio of this queue uses a NULL pointer",
+        /// Two bios in reserve.
+        Present "present" "4.3, >= 4.16-rc1" "54efd50bfd87 (4.3?) 18a25da84354"
+            "the queue has its set, with a reserve of two"
+            good "bios can be split and chained"
+            bad "where every set has a rescuer, one more thread",
+    }
+}
+
+axis! {
+    /// What the end of a `dm_io` does to the status of its bio (CHAIN-STATUS, dm-spec §4.3).
+    ChainStatus "chain_status" "whether dm's success overwrites an error of an earlier piece" default Sticky {
+        /// `bio->bi_status = error`, always.
+        Overwritten "overwritten" "<= 4.16-rc1" "-"
+            "dm assigns the status of its bio, whatever it was"
+            good "right as long as each bio has one dm_io"
+            bad "with depth-first splitting the success of the remainder erases the error of the head",
+        /// Errors only.
+        Sticky "sticky" ">= 4.16" "8dd601fa8317?"
+            "dm assigns errors only"
+            good "an error of any piece is an error of the whole"
+            bad "nothing known",
+    }
+}
+
+axis! {
+    /// Where the vecs of dm's clones come from (dm-spec §1.3, S10).
+    CloneVecs "clone_vecs" "whether a clone of more than four pages needs vecs of its own" default Shared {
+        /// From the set's second pool.
+        Copied "copied" "<= 3.13" "-"
+            "each clone gets a copy of its piece of the vecs, from the set's bvec pool when there are more than four"
+            good "drivers may change the vecs"
+            bad "a second pool that can be exhausted under generic_make_request",
+        /// The original's.
+        Shared "shared" ">= 3.14" "1c3b13e64cf7?"
+            "clones share the vecs of the original, which nobody changes"
+            good "one pool less to wait for"
+            bad "nothing known",
+    }
+}
+
+axis! {
     /// How large a piece kcopyd copies at once (dm-spec §6).
     KcopydSubjob "kcopyd_subjob" "how much of a large copy kcopyd does in one piece" default K512 {
         /// 128 sectors.
@@ -214,10 +304,12 @@ axis! {
     Duplicates "duplicates" "how dm allocates the duplicates of a flush or discard" default AllOrNothing {
         /// One after the other.
         Serial "serial" "<= 4.15" "-"
-            "allocates and maps one clone after the other: tasks that each hold some of a set's clones wait for each other",
+            "allocates and maps one clone after the other"
+            good "nothing but the loop" bad "tasks that each hold some of a set's clones wait for each other",
         /// All at once, one task at a time.
-        AllOrNothing "all-or-nothing" ">= 4.16" "318716ddea08"
-            "allocates all without waiting, or gives all back and allocates them, waiting, under table_devices_lock",
+        AllOrNothing "all-or-nothing" ">= 4.16-rc1" "318716ddea08"
+            "allocates all without waiting, or gives all back and allocates them, waiting, under table_devices_lock"
+            good "whoever has some has all" bad "a lock, and a reserve of as many clones as the largest flush",
     }
 }
 
@@ -225,11 +317,14 @@ axis! {
     /// What is done with a piece of a split bio that its target pushes back (dm-spec §4.6); for `split: trim`.
     Requeue "requeue" "what dm puts off when a target pushes back a piece of a split bio" default TwoStages {
         /// The original, as it is by then.
-        SharedOriginal "shared-original" "5.18-rc" "7dd76d1feec7"
-            "puts off the original, which by then stands for its last piece: the piece is lost and the last one done twice",
+        SharedOriginal "shared-original" "5.18" "7dd76d1feec7"
+            "puts off the original, which by then stands for its last piece"
+            good "no allocation" bad "the piece is lost and the last one done twice",
         /// A new bio for the piece.
-        TwoStages "two-stages" ">= 5.20" "8b211aaccb91"
-            "a worker makes a bio of exactly that piece, chained to the original, and that one is put off",
+        TwoStages "two-stages" "<= 5.17, >= 5.19" "8b211aaccb91"
+            "a worker makes a bio of exactly that piece, chained to the original, and that one is put off (since 6.0; before \
+             5.18 and in 5.19 pieces do not share their original, and this axis means nothing)"
+            good "each piece is done once" bad "a bio of q->bio_split for each piece that comes back",
     }
 }
 
@@ -237,10 +332,12 @@ axis! {
     /// How an empty flush gets to the devices below.
     Flush "flush" "which way a flush takes through a table" default ToDevices {
         /// Through every target.
-        ThroughMap "through-map" "<= 6.11" "-" "each target maps its own copies: a device below several targets gets several",
+        ThroughMap "through-map" "<= 6.11" "-" "each target maps its own copies"
+            good "targets see every flush" bad "a device below several targets gets several",
         /// Past the targets, if all of them agree.
         ToDevices "to-devices" ">= 6.12" "aaa53168cbcc"
-            "one flush to each device of the table without calling map, if every target sets flush_bypasses_map",
+            "one flush to each device of the table without calling map, if every target sets flush_bypasses_map"
+            good "no device is flushed twice" bad "only where every target of the table agrees",
     }
 }
 
@@ -298,6 +395,8 @@ axis! {
         MirrorAcksEarly "mirror-acks-early" "none" "-" "mirror ends a write when its first leg has it",
         /// A mirror believes that its legs are alike.
         MirrorSkipsResync "mirror-skips-resync" "none" "-" "mirror marks a region as in sync without copying it",
+        /// Rescuing where there is nothing to rescue (dm-spec S9).
+        UngatedRescue "ungated-rescue" "none" "-" "an exhausted set punts bios without looking whether the task has a bio_list",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }
@@ -337,6 +436,16 @@ variants! {
     split: Split,
     /// Rescuing exhausted bio_sets.
     rescue: Rescue,
+    /// Which sets have rescuers.
+    rescuer_sets: RescuerSets,
+    /// Bios that wait with a blocked task.
+    offload: Offload,
+    /// The set for splits of a dm device.
+    bio_split: BioSplitSet,
+    /// Status of chained pieces.
+    chain_status: ChainStatus,
+    /// Vecs of clones.
+    clone_vecs: CloneVecs,
     /// Allocating the duplicates of a flush or discard.
     duplicates: Duplicates,
     /// Pushing back a piece of a split bio.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::bio_set::PooledBio;
+use super::bio_set::{BioSet, PooledBio};
 use super::buffer::BioVec;
 use super::device::Device;
 use super::opf::{BioFlags, BioOp, Opf};
@@ -45,8 +45,19 @@ pub struct Ending {
     pub done: Arc<dyn Completion>,
     /// How it ended.
     pub status: BlkStatus,
-    /// Whether it comes from a chained child, whose error does not replace an earlier one.
-    pub up_a_chain: bool,
+    /// What it does to the status of the whole.
+    pub via: Via,
+}
+
+/// What the end of a share does to the status of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// An error becomes the whole's.
+    Itself,
+    /// It comes from a chained child, whose error does not replace an earlier one.
+    Chain,
+    /// `bio->bi_status = error`, be it an error or not: what was there before is lost (dm-spec S7).
+    Assigned,
 }
 
 /// The completion half of a bio.
@@ -55,10 +66,10 @@ pub trait Completion: Send + Sync {
     fn get_share(&self, current: &Task);
 
     /// Drops one share; what is to end because of that, if anything.
-    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending>;
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, via: Via) -> Option<Ending>;
 
-    /// The pool and the element that the bio takes up, if it came from a set.
-    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element));
+    /// The set that the bio came from, if any, and each element that it takes up, with its pool.
+    fn with_elements(&self, current: &Task, look: &mut dyn FnMut(&BioSet, &Mempool, &Element));
 
     /// dm's `free_tio`: gives the element back, if it is the bio's alone, without telling anyone. The bio was never
     /// submitted.
@@ -82,9 +93,14 @@ pub trait Completion: Send + Sync {
 
 /// `bio_endio`: drops a share of `done`, and of whatever ends with it.
 pub fn bio_endio(current: &Task, done: Arc<dyn Completion>, status: BlkStatus) {
-    let mut next = Some(Ending { done, status, up_a_chain: false });
-    while let Some(Ending { done, status, up_a_chain }) = next {
-        next = done.drop_share(current, status, up_a_chain);
+    end_all(current, Ending { done, status, via: Via::Itself });
+}
+
+/// Carries out `ending`, and what follows from it.
+pub fn end_all(current: &Task, ending: Ending) {
+    let mut next = Some(ending);
+    while let Some(Ending { done, status, via }) = next {
+        next = done.drop_share(current, status, via);
     }
 }
 
@@ -128,12 +144,16 @@ impl Shares {
 
     /// One share less; the status of the whole when it was the last.
     #[inline]
-    pub fn put(&mut self, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<BlkStatus> {
+    pub fn put(&mut self, current: &Task, status: BlkStatus, via: Via) -> Option<BlkStatus> {
         if self.ended {
             current.bug("bio_endio on a bio that has ended");
         }
-        let keeps_error = up_a_chain && !self.status.is_ok();
-        if !status.is_ok() && !keeps_error {
+        let replaces = match via {
+            Via::Itself => !status.is_ok(),
+            Via::Chain => !status.is_ok() && self.status.is_ok(),
+            Via::Assigned => true,
+        };
+        if replaces {
             self.status = status;
         }
         self.remaining -= 1;
@@ -331,14 +351,19 @@ impl Bio {
 
     /// Says for reports that `keeper` is to dispatch it now.
     pub(super) fn hand_over(&self, current: &Task, keeper: TaskId, note: &'static str) {
-        self.done.with_element(current, &mut |pool, element| pool.hand_over(current, element, keeper, note));
+        self.done.with_elements(current, &mut |_, pool, element| pool.hand_over(current, element, keeper, note));
     }
 
-    /// Whether it came from `pool`.
-    pub(crate) fn is_from(&self, current: &Task, pool: &Mempool) -> bool {
-        let mut is_from = false;
-        self.done.with_element(current, &mut |own, _| is_from = std::ptr::eq(own, pool));
-        is_from
+    /// `bi_pool`: the set that it came from, if any.
+    pub(super) fn set(&self, current: &Task) -> Option<BioSet> {
+        let mut found = None;
+        self.done.with_elements(current, &mut |set, _, _| found = Some(set.clone()));
+        found
+    }
+
+    /// Whether it came from `set`.
+    pub(crate) fn is_from(&self, current: &Task, set: &BioSet) -> bool {
+        self.set(current).is_some_and(|own| own.is(set))
     }
 
     /// What reports call it, e.g. `write t 8+8`.
@@ -360,14 +385,14 @@ impl Completion for BioDone {
         self.state.lock_for(current).shares.get(current);
     }
 
-    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, via: Via) -> Option<Ending> {
         let mut state = self.state.lock_for(current);
         if state.shares.is_chained() {
             drop(state);
             current.announce(OpKind::RefPut, self.id, 0, Location::caller());
             state = self.state.lock_for(current);
         }
-        let ended = state.shares.put(current, status, up_a_chain);
+        let ended = state.shares.put(current, status, via);
         if state.shares.is_chained() {
             let shares = &state.shares;
             current.shows(self.id, ended.map_or(0, |status| 1 + status as u64), |digest| shares.digest(digest));
@@ -381,7 +406,7 @@ impl Completion for BioDone {
         }
         match hook {
             Hook::None => None,
-            Hook::Chain(done) => Some(Ending { done, status, up_a_chain: true }),
+            Hook::Chain(done) => Some(Ending { done, status, via: Via::Chain }),
             Hook::Call(hook, cookie) => {
                 hook.end_io(current, status, cookie);
                 None
@@ -389,9 +414,9 @@ impl Completion for BioDone {
         }
     }
 
-    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
+    fn with_elements(&self, current: &Task, look: &mut dyn FnMut(&BioSet, &Mempool, &Element)) {
         if let Some(pooled) = &self.state.lock_for(current).pooled {
-            look(&pooled.pool, &pooled.element);
+            look(&pooled.set, pooled.set.pool(), &pooled.element);
         }
     }
 

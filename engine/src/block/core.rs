@@ -69,6 +69,7 @@ pub struct BlockCore {
     /// Rescuer threads that stand by, and bios that were handed to them.
     rescuer_threads: Word,
     punted_bios: Word,
+    offloaded_bios: Word,
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
     entry_log: ObjectId,
@@ -100,6 +101,7 @@ impl BlockCore {
             late: Confided::new(runtime, "late bios", BTreeMap::new()),
             rescuer_threads: Word::default(),
             punted_bios: Word::default(),
+            offloaded_bios: Word::default(),
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
             entry_log: runtime.register("data", "driver entries"),
@@ -259,13 +261,18 @@ impl BlockCore {
         self.punted_bios.add(bios as u64);
     }
 
-    /// Counts of the machine, by name: `rescuer_threads`, `punted_bios`, `slab_failures`, `pool_waits`.
+    pub(super) fn count_offloaded(&self, bios: u64) {
+        self.offloaded_bios.add(bios);
+    }
+
+    /// Counts of the machine, by name: `rescuer_threads`, `punted_bios`, `offloaded_bios`, `slab_failures`, `pool_waits`.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         let pools = self.pools();
         let sum = |count: fn(PoolStats) -> u64| pools.iter().map(|pool| count(pool.stats())).sum();
         BTreeMap::from([
             ("rescuer_threads".to_owned(), self.rescuer_threads.get()),
             ("punted_bios".to_owned(), self.punted_bios.get()),
+            ("offloaded_bios".to_owned(), self.offloaded_bios.get()),
             ("slab_failures".to_owned(), sum(|stats| stats.slab_failures)),
             ("pool_waits".to_owned(), sum(|stats| stats.waits)),
         ])

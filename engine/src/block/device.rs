@@ -12,7 +12,8 @@ use super::bio::Bio;
 use super::core::BlockCore;
 use super::opf::BioOp;
 use crate::sched::Task;
-use crate::sync::{Count, Variable};
+use crate::sched::cell::Tiny;
+use crate::sync::{Count, Semaphore, Variable};
 
 /// Major number of dm devices (dynamic in the kernel; 254 or 253 on most systems).
 pub const DM_MAJOR: u32 = 254;
@@ -76,6 +77,8 @@ pub struct Device {
     /// How many users hold it open: tables of dm devices above it, and loads.
     openers: Count,
     driver: Box<dyn Driver>,
+    /// Made by the first target that asks for it.
+    gate: Tiny<Option<Arc<Semaphore>>>,
 }
 
 impl Device {
@@ -84,7 +87,7 @@ impl Device {
         let (runtime, core) = (core.runtime(), Arc::clone(core));
         let capacity = Variable::new(runtime, &format!("{name}.capacity"), capacity.0);
         let openers = Count::new(runtime, &format!("{name}.openers"));
-        Arc::new(Self { id, name: name.into(), core, capacity, openers, driver })
+        Arc::new(Self { id, name: name.into(), core, capacity, openers, driver, gate: Tiny::new(None) })
     }
 
     /// `major:minor`.
@@ -118,6 +121,12 @@ impl Device {
     #[inline]
     pub fn driver(&self) -> &dyn Driver {
         &*self.driver
+    }
+
+    /// What lets one bio at a time through to this device, for all gate targets above it.
+    pub fn gate(&self, current: &Task) -> Arc<Semaphore> {
+        let make = || Arc::new(Semaphore::new(current.runtime(), &format!("{}.gate", self.name), 1));
+        Arc::clone(self.gate.lock_for(current).get_or_insert_with(make))
     }
 
     /// One user more.

@@ -3,8 +3,8 @@
 //! Reading order: [`status`], [`buffer`] (data), [`opf`] (what
 //! is asked for), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
 //! devices of a machine share: pools, faults, the entry log), [`device`], [`late`] (bios that are held or slow),
-//! [`submit`] (`submit_bio_noacct`, variant by variant), [`bio_set`] (allocation and rescuing), [`split`], then the leaf
-//! devices [`ram`], [`null`], [`timed`] and the stacking [`barrier`].
+//! [`submit`] (`submit_bio_noacct`, variant by variant), [`bio_set`] (allocation and rescuing), [`offload`] (rescuing
+//! whoever blocks in dm), [`split`], then the leaf devices [`ram`], [`null`], [`timed`] and the stacking [`barrier`].
 //!
 //! Invariants: a bio has one owner at a time and is moved, never shared; its completion half is shared and ends
 //! exactly once; data moves only in leaf devices.
@@ -18,6 +18,7 @@ pub mod core;
 pub mod device;
 pub mod late;
 pub mod null;
+pub mod offload;
 pub mod opf;
 pub mod ram;
 pub mod split;

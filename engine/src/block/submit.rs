@@ -18,6 +18,7 @@ use dmlab_units::Sectors;
 
 use super::bio::Bio;
 use super::device::Device;
+use super::offload::flush_current_bio_list;
 use super::opf::{BioFlags, BioOp};
 use super::status::BlkStatus;
 use crate::sched::op::pack_range;
@@ -37,10 +38,17 @@ pub struct BioLists {
     older: RefCell<VecDeque<Bio>>,
     /// `hidden`: the older ones wait in a local variable of `generic_make_request`, where nobody finds them.
     hides_older: Cell<bool>,
+    /// Callbacks on the plug that hand these bios over when the task blocks, and whether they look for a rescuer first.
+    armed: Cell<u32>,
+    checks_rescuer: Cell<bool>,
 }
 
 impl TaskLocal for BioLists {
-    fn schedule(&self, _current: &Task) {}
+    fn schedule(&self, current: &Task) {
+        if self.armed.get() > 0 {
+            flush_current_bio_list(current, self);
+        }
+    }
 
     fn keeps(&self) -> Vec<String> {
         let bios: Vec<String> = self.new.borrow().iter().chain(&*self.older.borrow()).map(Bio::describe).collect();
@@ -76,6 +84,19 @@ impl BioLists {
     /// Whether nothing waits to be dispatched, as far as can be seen.
     pub fn is_empty(&self) -> bool {
         self.visible().all(|list| list.borrow().is_empty())
+    }
+
+    pub(super) fn armed(&self) -> u32 {
+        self.armed.get()
+    }
+
+    pub(super) fn checks_rescuer(&self) -> bool {
+        self.checks_rescuer.get()
+    }
+
+    pub(super) fn arm(&self, callbacks: u32, checks_rescuer: bool) {
+        self.armed.set(callbacks);
+        self.checks_rescuer.set(checks_rescuer);
     }
 
     /// Takes the bios that `wanted` picks from the lists that can be seen, keeping their order.

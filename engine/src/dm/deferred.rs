@@ -40,13 +40,13 @@ pub struct Deferred {
     requeue_work: Work,
     /// The device's disk, for bios that come back to it.
     disk: Tiny<Weak<Device>>,
-    /// `q->bio_split`.
-    pub(super) bio_split: Arc<BioSet>,
+    /// `q->bio_split`, unless it was freed.
+    bio_split: Option<BioSet>,
 }
 
 impl Deferred {
     /// Nothing put off on the device `name`, whose list `work` processes.
-    pub(super) fn new(current: &Task, name: &str, bio_split: BioSet, work: Work) -> Arc<Self> {
+    pub(super) fn new(current: &Task, name: &str, bio_split: Option<BioSet>, work: Work) -> Arc<Self> {
         let runtime = current.runtime();
         Arc::new_cyclic(|deferred: &Weak<Self>| {
             let to_work = Weak::clone(deferred);
@@ -61,9 +61,17 @@ impl Deferred {
                 work,
                 requeue_work,
                 disk: Tiny::new(Weak::new()),
-                bio_split: Arc::new(bio_split),
+                bio_split,
             }
         })
+    }
+
+    /// `q->bio_split`. A `BUG` where the set was freed (dm-spec S6).
+    #[track_caller]
+    pub(super) fn bio_split(&self, current: &Task) -> &BioSet {
+        self.bio_split
+            .as_ref()
+            .unwrap_or_else(|| current.bug("BUG: kernel NULL pointer dereference: q->bio_split was freed"))
     }
 
     /// The disk of the device, once it has one.

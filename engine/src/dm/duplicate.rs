@@ -193,7 +193,7 @@ fn alloc_multiple_bios(
         }
     }
     // What is part of the dm_io is not given back, and need not be.
-    let from_set = clones.iter().filter(|clone| clone.is_from(current, ci.io.table().pools().bs.pool())).count();
+    let from_set = clones.iter().filter(|clone| clone.is_from(current, &ci.io.table().pools().bs)).count();
     let kept = clones.len() - from_set;
     clones.drain(kept..).for_each(|clone| clone.done().discard(current));
     let lock = (copies > 1).then(|| ci.md.table_devices_lock(current));

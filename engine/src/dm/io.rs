@@ -17,13 +17,13 @@ use std::sync::Arc;
 use super::deferred::Deferred;
 use super::table::Table;
 use super::tio::{CloneState, Piece, tell_target};
-use crate::block::bio::{BioDetails, Completion, Ending, Shares, bio_endio};
-use crate::block::{Bio, BioFlags, BlkStatus};
+use crate::block::bio::{BioDetails, Completion, Ending, Shares, Via, end_all};
+use crate::block::{Bio, BioFlags, BioSet, BlkStatus};
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
-use crate::variants::{Planted, Requeue};
+use crate::variants::{ChainStatus, Planted, Requeue};
 
 /// One original bio, or one piece of it under `trim`.
 pub struct DmIo {
@@ -109,8 +109,8 @@ impl DmIo {
     /// `dec_pending` / `dm_io_dec_pending`: a share is done. Ends the original bio with the last.
     pub(super) fn dec_pending(self: &Arc<Self>, current: &Task, status: BlkStatus) {
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
-        if let Some(Ending { done, status, .. }) = self.drop_hold(current, status) {
-            bio_endio(current, done, status);
+        if let Some(ending) = self.drop_hold(current, status) {
+            end_all(current, ending);
         }
     }
 
@@ -176,7 +176,11 @@ impl DmIo {
             self.table.deferred().queue_io(current, bio);
             return None;
         }
-        Some(Ending { done: completes, status, up_a_chain: false })
+        let via = match self.table.variants().chain_status {
+            ChainStatus::Overwritten => Via::Assigned,
+            ChainStatus::Sticky => Via::Itself,
+        };
+        Some(Ending { done: completes, status, via })
     }
 
     /// What is to be done again after a push-back.
@@ -204,7 +208,7 @@ impl DmIo {
     pub(super) fn complete_rewound(self: &Arc<Self>, worker: &Task, deferred: &Deferred) {
         let pooled = {
             let _frame = worker.enter("dm_io_rewind");
-            deferred.bio_split.alloc(worker)
+            deferred.bio_split(worker).alloc(worker)
         };
         let mut state = self.state.lock_for(worker);
         let details = state.pushed_back.take().or_else(|| self.piece.details.clone());
@@ -214,8 +218,8 @@ impl DmIo {
         state.completes = Some(Arc::clone(bio.done()));
         state.original = Some(bio);
         drop(state);
-        if let Some(Ending { done, status, .. }) = self.complete(worker, BlkStatus::DmRequeue) {
-            bio_endio(worker, done, status);
+        if let Some(ending) = self.complete(worker, BlkStatus::DmRequeue) {
+            end_all(worker, ending);
         }
     }
 }
@@ -226,10 +230,10 @@ impl Completion for DmIo {
         self.state.lock_for(current).clone.shares.get(current);
     }
 
-    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, via: Via) -> Option<Ending> {
         let _frame = current.enter("clone_endio");
         current.announce(OpKind::RefPut, self.id, 0, Location::caller());
-        let status = self.state.lock_for(current).clone.shares.put(current, status, up_a_chain)?;
+        let status = self.state.lock_for(current).clone.shares.put(current, status, via)?;
         let reopen = || {
             self.state.lock_for(current).clone.shares = Shares::default();
             Arc::clone(&self) as Arc<dyn Completion>
@@ -238,9 +242,10 @@ impl Completion for DmIo {
         self.drop_hold(current, status)
     }
 
-    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
-        if let Some(element) = &self.state.lock_for(current).element {
-            look(self.table.pools().io(), element);
+    fn with_elements(&self, current: &Task, look: &mut dyn FnMut(&BioSet, &Mempool, &Element)) {
+        // Only under `trim` is there an embedded clone.
+        if let (Some(set), Some(element)) = (&self.table.pools().io_bs, &self.state.lock_for(current).element) {
+            look(set, set.pool(), element);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
 use crate::sched::Task;
 use crate::sync::{Mutex, Srcu, Variable, Work};
-use crate::variants::{Planted, Split, Variants};
+use crate::variants::{BioSplitSet, Planted, Split, Variants};
 
 /// What the SRCU domain publishes.
 #[derive(Clone, Default)]
@@ -78,7 +78,8 @@ impl MappedDevice {
                     md.wq_work(worker);
                 }
             });
-            let bio_split = BioSet::new(current, core, &named("bio_split"), BIO_POOL_SIZE, false);
+            let has_split = core.variants().bio_split == BioSplitSet::Present;
+            let bio_split = has_split.then(|| BioSet::new(current, core, &named("bio_split"), BIO_POOL_SIZE, false));
             Self {
                 name: name.into(),
                 core: Arc::clone(core),
@@ -119,8 +120,9 @@ impl MappedDevice {
     }
 
     /// `q->bio_split`.
-    pub(super) fn bio_split(&self) -> &BioSet {
-        &self.deferred.bio_split
+    #[track_caller]
+    pub(super) fn bio_split(&self, current: &Task) -> &BioSet {
+        self.deferred.bio_split(current)
     }
 
     /// `mutex_lock(&md->table_devices_lock)`.

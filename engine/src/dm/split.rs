@@ -21,6 +21,7 @@ use super::mapped_device::MappedDevice;
 use super::table::{Table, TableTarget};
 use super::target::{Mapped, TargetFeatures};
 use super::tio::{Piece, TargetIo};
+use crate::block::offload::start_offload;
 use crate::block::split::bio_split;
 use crate::block::submit::{BioLists, submit_bio_noacct};
 use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, Device};
@@ -111,14 +112,15 @@ fn process_piece(
     let len = max_io_len(table, target, bio.sector + at).min(rest);
     let element = {
         let _frame = current.enter("alloc_tio");
-        sleep_if_planted(current, table, ci.md.bio_split());
+        sleep_if_planted(current, table, &table.pools().bs);
         table.pools().bs.alloc_element(current)
     };
+    let vecs = if bio.op().has_data() { table.pools().bs.alloc_vecs(current, len) } else { None };
     let mut clone = bio.with_done(Arc::clone(bio.done()));
     clone.advance(at);
     clone.truncate(len);
     let piece = Piece::of(&clone, len, (index, target), 0);
-    drop(clone.replace_done(TargetIo::new(current, &ci.io, piece, element)));
+    drop(clone.replace_done(TargetIo::with_vecs(current, &ci.io, piece, element, vecs)));
     ci.io.inc_pending(current);
     map_bio(current, ci.dev, &ci.io, target, clone);
     Ok(len)
@@ -132,7 +134,11 @@ pub(super) fn map_bio(current: &Task, dev: &Device, io: &Arc<DmIo>, target: &Tab
     if accounting.planted == Planted::LeaksClone {
         let _lost = io.table().pools().bs.pool().alloc(current, Gfp::NoWait);
     }
-    match target.target.map(current, dev, &target.range, clone) {
+    let mapped = {
+        let _offload = start_offload(current, io.table().variants().offload);
+        target.target.map(current, dev, &target.range, clone)
+    };
+    match mapped {
         Mapped::Remapped(clone) => submit_bio_noacct(current, clone),
         Mapped::Submitted => {}
         // The target's end_io is not for bios that it killed itself.
@@ -189,7 +195,7 @@ fn remainder_is_original(current: &Task, ci: &CloneInfo<'_>, original: &mut Opti
         return true;
     }
     let mut bio = original.take().expect("the loop hands its bio over");
-    let head = bio_split(current, &mut bio, done, ci.md.bio_split());
+    let head = bio_split(current, &mut bio, done, ci.md.bio_split(current));
     if ci.io.table().accounting().planted != Planted::CompletesOriginal {
         ci.io.set_completes(current, Arc::clone(head.done()));
         ci.io.keep_original(current, head);
@@ -205,7 +211,7 @@ fn remainder_is_clone(current: &Task, ci: &CloneInfo<'_>, original: &mut Option<
         return true;
     }
     let mut bio = original.take().expect("the loop hands its bio over");
-    let pooled = ci.md.bio_split().alloc(current);
+    let pooled = ci.md.bio_split(current).alloc(current);
     let mut remainder = bio.chained_clone(current, Some(pooled));
     remainder.advance(done);
     bio.truncate(done);

@@ -18,7 +18,7 @@ use crate::block::{BioSet, BlockCore, Device};
 use crate::sched::Task;
 use crate::sync::Mempool;
 use crate::sync::mempool::Element;
-use crate::variants::{Planted, Split, Variants};
+use crate::variants::{CloneVecs, Planted, Split, Variants};
 
 /// A target, its type and its place.
 pub struct TableTarget {
@@ -263,10 +263,11 @@ impl Pools {
         let TableContext { device, core, .. } = context;
         let reserve = context.reserved_bio_based_ios.max(flushes);
         let set = |name: &str| BioSet::new(current, core, &format!("{device}.{name}"), reserve, true);
-        let trims = core.variants().split == Split::Trim;
+        let (trims, copies) = (core.variants().split == Split::Trim, core.variants().clone_vecs == CloneVecs::Copied);
+        let bvecs = copies.then(|| format!("{device}.bvecs"));
         Self {
             io_pool: (!trims).then(|| core.new_pool(current, &format!("{device}.io_pool"), reserve)),
-            bs: set("bs"),
+            bs: BioSet::with_vecs(current, core, &format!("{device}.bs"), reserve, bvecs.as_deref()),
             io_bs: trims.then(|| set("io_bs")),
         }
     }

@@ -12,8 +12,8 @@ use dmlab_units::Sectors;
 use super::io::DmIo;
 use super::table::TableTarget;
 use super::target::Ended;
-use crate::block::bio::{BioDetails, Completion, Ending, Shares};
-use crate::block::{Bio, BlkStatus};
+use crate::block::bio::{BioDetails, Completion, Ending, Shares, Via};
+use crate::block::{Bio, BioSet, BlkStatus};
 use crate::sched::cell::Tiny;
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::sync::Mempool;
@@ -45,14 +45,8 @@ pub(super) struct CloneState {
 
 impl CloneState {
     /// Drops a share; the status of the whole when it was the last.
-    pub(super) fn put(
-        &mut self,
-        current: &Task,
-        id: ObjectId,
-        status: BlkStatus,
-        up_a_chain: bool,
-    ) -> Option<BlkStatus> {
-        let ended = self.shares.put(current, status, up_a_chain);
+    pub(super) fn put(&mut self, current: &Task, id: ObjectId, status: BlkStatus, via: Via) -> Option<BlkStatus> {
+        let ended = self.shares.put(current, status, via);
         if self.shares.is_chained() {
             let shares = &self.shares;
             current.shows(id, ended.map_or(0, |status| 1 + status as u64), |digest| shares.digest(digest));
@@ -92,20 +86,37 @@ pub(super) struct TargetIo {
     id: ObjectId,
     io: Arc<DmIo>,
     piece: Piece,
-    state: Tiny<(CloneState, Option<Element>)>,
+    /// With the elements that it takes up: the clone's, and its bvecs' where it has some of its own.
+    state: Tiny<(CloneState, Option<(Element, Option<Element>)>)>,
 }
 
 impl TargetIo {
     /// `alloc_tio`, with the element that it takes up.
     pub(super) fn new(current: &Task, io: &Arc<DmIo>, piece: Piece, element: Element) -> Arc<Self> {
+        Self::with_vecs(current, io, piece, element, None)
+    }
+
+    /// As [`Self::new`], with bvecs of its own.
+    pub(super) fn with_vecs(
+        current: &Task,
+        io: &Arc<DmIo>,
+        piece: Piece,
+        element: Element,
+        vecs: Option<Element>,
+    ) -> Arc<Self> {
         let id = current.runtime().register("bio", "bio");
-        let state = Tiny::new((CloneState::default(), Some(element)));
+        let state = Tiny::new((CloneState::default(), Some((element, vecs))));
         Arc::new(Self { id, io: Arc::clone(io), piece, state })
     }
 
     fn free(&self, current: &Task) {
-        let element = self.state.lock_for(current).1.take();
-        self.io.table().pools().bs.pool().free(current, element.expect("a clone is freed once"));
+        let elements = self.state.lock_for(current).1.take();
+        let (element, vecs) = elements.expect("a clone is freed once");
+        let set = &self.io.table().pools().bs;
+        if let Some(vecs) = vecs {
+            set.free_vecs(current, vecs);
+        }
+        set.pool().free(current, element);
     }
 }
 
@@ -114,11 +125,11 @@ impl Completion for TargetIo {
         self.state.lock_for(current).0.shares.get(current);
     }
 
-    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, up_a_chain: bool) -> Option<Ending> {
+    fn drop_share(self: Arc<Self>, current: &Task, status: BlkStatus, via: Via) -> Option<Ending> {
         if self.state.lock_for(current).0.shares.is_chained() {
             current.announce(OpKind::RefPut, self.id, 0, Location::caller());
         }
-        let status = self.state.lock_for(current).0.put(current, self.id, status, up_a_chain)?;
+        let status = self.state.lock_for(current).0.put(current, self.id, status, via)?;
         let _frame = current.enter("clone_endio");
         let reopen = || {
             self.state.lock_for(current).0.shares = Shares::default();
@@ -130,9 +141,13 @@ impl Completion for TargetIo {
         None
     }
 
-    fn with_element(&self, current: &Task, look: &mut dyn FnMut(&Mempool, &Element)) {
-        if let Some(element) = &self.state.lock_for(current).1 {
-            look(self.io.table().pools().bs.pool(), element);
+    fn with_elements(&self, current: &Task, look: &mut dyn FnMut(&BioSet, &Mempool, &Element)) {
+        if let Some((element, vecs)) = &self.state.lock_for(current).1 {
+            let set = &self.io.table().pools().bs;
+            look(set, set.pool(), element);
+            if let (Some(pool), Some(vecs)) = (set.vecs(), vecs) {
+                look(set, pool, vecs);
+            }
         }
     }
 

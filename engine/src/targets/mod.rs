@@ -7,6 +7,7 @@ mod delay;
 mod dust;
 mod error;
 mod flakey;
+mod gate;
 mod linear;
 mod mirror;
 mod striped;
@@ -20,6 +21,7 @@ pub const TYPES: &[&TargetType] = &[
     &dust::TYPE,
     &error::TYPE,
     &flakey::TYPE,
+    &gate::TYPE,
     &linear::TYPE,
     &mirror::TYPE,
     &striped::TYPE,

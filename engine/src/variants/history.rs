@@ -52,7 +52,15 @@ mod tests {
             ],
         ),
         ("rescue", &[("2.6.0", "none"), ("3.9", "punt-own"), ("4.16-rc1", "none")]),
+        ("rescuer_sets", &[("2.6.0", "every"), ("4.13", "flagged")]),
+        ("offload", &[("2.6.0", "none"), ("4.11-rc1", "unchecked"), ("4.13", "checked"), ("4.16-rc1", "none")]),
+        ("bio_split", &[("2.6.0", "freed"), ("4.3", "present"), ("4.4", "freed"), ("4.16-rc1", "present")]),
+        ("chain_status", &[("2.6.0", "overwritten"), ("4.16", "sticky")]),
+        ("clone_vecs", &[("2.6.0", "copied"), ("3.14", "shared")]),
         ("kcopyd_subjob", &[("2.6.0", "64k"), ("5.4", "512k")]),
+        ("duplicates", &[("2.6.0", "serial"), ("4.16-rc1", "all-or-nothing")]),
+        ("requeue", &[("2.6.0", "two-stages"), ("5.18", "shared-original"), ("5.19", "two-stages")]),
+        ("flush", &[("2.6.0", "through-map"), ("6.12", "to-devices")]),
         ("planted", &[("2.6.0", "none")]),
     ];
 

@@ -178,12 +178,15 @@ impl Seat {
     ) -> bool {
         let core = self.core();
         if core.take_token(self.id) {
+            self.track(|tracker, task| tracker.finds_grant(task));
             return true;
         }
+        self.track(|tracker, task| tracker.sleeps(task, true));
         let (task, since) = (Address::of(current), core.step());
         let info = WaitInfo { object: Address::of(object), kind, site, task, since };
         core.begin_wait(self.id, object.id(), &info, wait.idle, wait.timeout);
         self.switch.suspend(None);
+        self.track(|tracker, task| tracker.sleeps(task, false));
         core.end_wait(self.id)
     }
 

@@ -67,6 +67,9 @@ impl Tracker {
         for task in &live {
             let own = &self.tasks[task.index()];
             self.cover(&mut sum, &open, own.canonical, 0, &own.clock);
+            if let Some((granted, _)) = &own.granted {
+                self.cover(&mut sum, &open, own.canonical, 1, granted);
+            }
         }
         for &index in &self.carriers {
             let track = self.track(index);

@@ -43,6 +43,11 @@ struct TaskTrack {
     always: Clock,
     /// The object that was given back for it, while it goes on in the step of whoever did so.
     carried: Option<ObjectId>,
+    /// Whether it sleeps, and not only stands among those who wait: before it sleeps, it may do something else (the
+    /// kernel's `schedule()` calls back).
+    asleep: bool,
+    /// What it comes after once it finds out that it was granted what it was about to sleep for.
+    granted: Option<(Clock, Clock)>,
     in_sum: Lanes,
 }
 
@@ -168,7 +173,18 @@ impl Tracker {
         let task = TaskId(self.tasks.len() as u32);
         // What it does before its first operation is its own as well.
         clock.tick(task);
-        self.tasks.push(TaskTrack { canonical, learnt, spawned: 0, made: 0, clock, always, carried, in_sum });
+        self.tasks.push(TaskTrack {
+            canonical,
+            learnt,
+            spawned: 0,
+            made: 0,
+            clock,
+            always,
+            carried,
+            asleep: false,
+            granted: None,
+            in_sum,
+        });
         self.renew_task(task);
     }
 
@@ -219,20 +235,39 @@ impl Tracker {
             let mut always = self.tasks[task.index()].always.clone();
             always.raise(task, clock.of(task));
             for woken in wakes {
-                self.tasks[woken.index()].clock.join(&clock);
-                if applied.release == Release::Counted {
-                    self.tasks[woken.index()].always.join(&always);
+                let woken = &mut self.tasks[woken.index()];
+                let always = if applied.release == Release::Counted { always.clone() } else { Clock::default() };
+                if woken.asleep {
+                    woken.clock.join(&clock);
+                    woken.always.join(&always);
+                } else {
+                    woken.granted = Some((clock.clone(), always));
                 }
             }
         }
         if free && !wakes.is_empty() {
-            wakes.iter().for_each(|woken| self.tasks[woken.index()].carried = Some(object));
+            let asleep = wakes.iter().filter(|woken| self.tasks[woken.index()].asleep).copied().collect::<Vec<_>>();
+            asleep.into_iter().for_each(|woken| self.tasks[woken.index()].carried = Some(object));
             // What was given to a waiter is not in stock.
             self.objects[index(object)].take_stock(wakes.len());
         }
         self.tasks[task.index()].clock.tick(task);
         self.renew_task(task);
         self.renew_object(index(object));
+    }
+
+    /// `task` begins to sleep, or has slept.
+    pub(in crate::sched) fn sleeps(&mut self, task: TaskId, asleep: bool) {
+        self.tasks[task.index()].asleep = asleep;
+    }
+
+    /// `task` was about to sleep, and has been granted what it waits for meanwhile: only now does it come after that.
+    pub(in crate::sched) fn finds_grant(&mut self, task: TaskId) {
+        let own = &mut self.tasks[task.index()];
+        if let Some((clock, always)) = own.granted.take() {
+            own.clock.join(&clock);
+            own.always.join(&always);
+        }
     }
 
     /// `task` has waited and now has what it waited for.
