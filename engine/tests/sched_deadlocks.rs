@@ -299,6 +299,10 @@ impl TaskLocal for Keeps {
         self.0.set(self.0.get() + 1);
     }
 
+    fn is_called_back(&self) -> bool {
+        false
+    }
+
     fn keeps(&self) -> Vec<String> {
         vec![format!("something, since {} schedules", self.0.get())]
     }

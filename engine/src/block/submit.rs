@@ -50,6 +50,10 @@ impl TaskLocal for BioLists {
         }
     }
 
+    fn is_called_back(&self) -> bool {
+        self.armed.get() > 0
+    }
+
     fn keeps(&self) -> Vec<String> {
         let bios: Vec<String> = self.new.borrow().iter().chain(&*self.older.borrow()).map(Bio::describe).collect();
         match bios.len() {

@@ -222,7 +222,8 @@ impl<S: StateMachine> Object<S> {
         }
         let mut state = self.state.lock_for(current);
         let step = if seat.watched() {
-            self.apply_watched(seat, &mut state, (kind, arg), site, op, &mut wakes)
+            let is_seen = S::may_sleep(&op) && current.is_called_back();
+            self.apply_watched(seat, &mut state, (kind, arg), (site, is_seen), op, &mut wakes)
         } else {
             state.apply(site, op, &mut wakes)
         };
@@ -245,18 +246,19 @@ impl<S: StateMachine> Object<S> {
         }
     }
 
-    /// Applies `op` and tells those who watch the run what it was and what came of it.
+    /// Applies `op` and tells those who watch the run what it was and what came of it. Where it is seen whether the task
+    /// has to wait, that is like asking without waiting.
     #[cold]
     fn apply_watched(
         &self,
         seat: &explorer::Seat,
         state: &mut S,
         (kind, arg): (OpKind, u64),
-        site: Site,
+        (site, is_seen): (Site, bool),
         op: S::Op,
         wakes: &mut Wakes,
     ) -> Step<S::Grant> {
-        let mode = state.mode(&op);
+        let mode = if is_seen { Mode::Peek } else { state.mode(&op) };
         let step = state.apply(site, op, wakes);
         let observed = match &step {
             Step::Granted(grant) => Some(S::observed(grant)),

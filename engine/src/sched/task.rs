@@ -24,8 +24,10 @@ use super::waits::{Site, Waitable, place};
 /// What a higher layer keeps with a task, as the kernel keeps `bio_list` and `plug` in `task_struct`.
 pub trait TaskLocal: Any {
     /// Called when the task is about to sleep: the kernel's `schedule()` calling plug callbacks. Must not wait itself: what
-    /// the task sleeps for may be granted meanwhile.
+    /// the task sleeps for may be granted meanwhile. What it shares with other tasks it uses in operations only.
     fn schedule(&self, current: &Task);
+    /// Whether that would do anything now: then it can be seen whether the task had to wait.
+    fn is_called_back(&self) -> bool;
     /// What the task keeps from others while it sleeps, in words for a report.
     fn keeps(&self) -> Vec<String>;
     /// For downcasting.
@@ -292,6 +294,11 @@ impl Task {
             Seat::Thread(seat) => seat.forget_wake(),
             Seat::Coroutine(seat) => seat.forget_wake(),
         }
+    }
+
+    /// Whether it can be seen if the task has to wait.
+    pub(super) fn is_called_back(&self) -> bool {
+        self.local.get().is_some_and(|local| local.is_called_back())
     }
 
     pub(super) fn keeps(&self) -> Vec<String> {
