@@ -20,7 +20,6 @@ use crate::backend::engine::{
 };
 use crate::judge::{Judgement, judge, lock_order_mismatch, mismatches, proof_of, strength_mismatch, verdict_of};
 use crate::plan::{Plan, RunOn};
-use crate::script::LoadFinding;
 use crate::tally::{Peaks, Tally};
 use crate::watch::{OnProgress, unwatched};
 
@@ -200,7 +199,9 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         // Explored schedules have no speed: their clock moves only when everybody sleeps.
         loads: match plan.run_on {
             RunOn::Explorer => Vec::new(),
-            RunOn::Threads | RunOn::Virtual => findings.loads.iter().map(LoadFinding::to_record).collect(),
+            RunOn::Threads | RunOn::Virtual => {
+                findings.loads.iter().flat_map(|load| load.to_records(&findings.phases)).collect()
+            }
         },
         pools: peaks.records(),
         counters,

@@ -4,7 +4,7 @@
 //! Verified: I1 (a bio ends twice, or never), I2 (leak), I3 (deadlock), hang, I7 (both halves), I9 (sleeping under a
 //! spinlock), I12 (a dropped error), the data oracle, layout, entry order, status and table lines, refusals, peaks,
 //! counters, step limit, cycle names, message, an expectation's verdict.
-//! Not here: the catalogue (`mutations.rs`).
+//! Not here: the steps and loads of the language (`steps.rs`), the catalogue (`mutations.rs`).
 
 mod support;
 
@@ -19,65 +19,13 @@ use dmlab_engine::sched::explorer::{Explorer, Fair, Limits};
 use dmlab_engine::sched::{Outcome, RunResult, Task};
 use dmlab_engine::sync::{Completion, Mutex};
 use dmlab_engine::variants::Variants;
-use dmlab_results::{CellRecord, Verdict};
+use dmlab_results::Verdict;
 use dmlab_units::{Sectors, Seed};
-use support::{complaints, parsed, records};
+use support::checks::{DEAD_POOLS, STAMP, assert_complains, assert_content, assert_explorer_complains, outcome};
+use support::complaints;
 
-/// What every scenario here is made of: a linear device of pieces of 8 sectors, and a striped one.
-const HEAD: &str = "\
-scenario: t/checker
-about: one checker
-explore: { schedules: 1000 }
-devices:
-  d: { ram: 64KiB }
-  a: { ram: 64KiB }
-  b: { ram: 64KiB }
-  t: { dm: [\"0 8 linear $d 0\", \"8 8 linear $d 8\", \"16 8 linear $d 16\", \"24 8 linear $d 24\"] }
-  s: { dm: [\"0 64 striped 2 8 $a 0 $b 0\"] }
-";
-
-const DEAD_POOLS: &str = "fault: { slab: { pool: \"t.*\", fail: always } }";
-const STAMP: &str = "stamp: { on: t, at: 0, sectors: 32 }";
 const VERIFY: &str = "verify: { on: t, at: 0, sectors: 32 }";
 const STUCK: &[&str] = &[DEAD_POOLS, STAMP];
-
-fn list(name: &str, items: &[&str]) -> String {
-    if items.is_empty() {
-        return String::new();
-    }
-    let items: Vec<String> = items.iter().map(|item| format!("  - {item}\n")).collect();
-    format!("{name}:\n{}", items.concat())
-}
-
-/// All cells of a scenario with these axes (`axis: value, …`), steps and expectations.
-fn outcome(axes: &str, steps: &[&str], expect: &[&str]) -> Vec<CellRecord> {
-    let text = format!("{HEAD}variants: {{ {axes} }}\n{}{}", list("steps", steps), list("expect", expect));
-    records(&parsed("checker.yaml", &text), &[])
-}
-
-#[track_caller]
-fn assert_content(records: &[CellRecord]) {
-    for record in records {
-        assert!(record.ok, "{}", complaints(record));
-    }
-}
-
-/// Every cell fails, and says `complaint` in its mismatches or in its report.
-#[track_caller]
-fn assert_complains(records: &[CellRecord], complaint: &str) {
-    for record in records {
-        assert!(!record.ok, "nobody complained of {complaint:?}: {}", complaints(record));
-        assert!(complaints(record).contains(complaint), "{}", complaints(record));
-    }
-}
-
-/// As [`assert_complains`], for what not every schedule shows: on the explorer.
-#[track_caller]
-fn assert_explorer_complains(records: &[CellRecord], complaint: &str) {
-    let explored: Vec<_> = records.iter().filter(|record| record.runtime == "explorer").cloned().collect();
-    assert_eq!(explored.len(), 1);
-    assert_complains(&explored, complaint);
-}
 
 /// A run of a model of the engine's own, for bugs that no scenario can be made to have.
 fn perform(model: impl FnOnce(&Task) + Send + 'static) -> RunResult {
@@ -458,84 +406,4 @@ fn the_gravest_finding_is_the_verdict() {
     assert_eq!(judge(&Outcome::Finished, &performance).verdict, Verdict::Corruption);
     assert_eq!(judge(&Outcome::StepLimit { steps: 1 }, &performance).verdict, Verdict::StepLimit);
     assert_eq!(judge(&Outcome::Livelock { steps: 1 }, &performance).verdict, Verdict::Livelock);
-}
-
-#[test]
-fn steps_that_must_block_are_held_against_their_bounds() {
-    assert_content(&outcome("", &["must_block: { min: 1ms, do: { sleep: 2ms } }"], &[]));
-    let fast = outcome("", &["must_block: { min: 5ms, do: { sleep: 1ms } }"], &[]);
-    assert_complains(&fast, "the steps of must_block took");
-    assert_complains(&fast, "expected at least 5ms");
-    let slow = outcome("", &["must_block: { max: 5ms, do: { sleep: 20ms } }"], &[]);
-    assert_complains(&slow, "expected at most 5ms");
-}
-
-#[test]
-fn a_wait_ends_when_its_condition_comes_true_and_fails_when_it_does_not() {
-    let later = "background: { admin: [ { sleep: 5ms }, { suspend: t }, \
-                 { reload: { device: t, table: 0 32 linear $a 0 } }, { resume: t } ] }";
-    let wait = "wait: { table: { of: t, matches: ^0 32 linear }, within: 5s }";
-    assert_content(&outcome("", &[later, wait], &[]));
-    let never = outcome("", &["wait: { status: { of: t, matches: striped }, within: 5ms }"], &[]);
-    assert_complains(&never, "line 12: waited 5ms for the status of t: found [");
-    assert_complains(&never, "expected lines like [/striped/]");
-}
-
-#[test]
-fn status_is_compared_by_pattern_by_word_and_by_error() {
-    let good = [
-        "status: { of: s, matches: '^0 64 striped 2 .* 1 AA$' }",
-        "status: { of: s, fields: { 3: striped, 4: '== 2', 5: $a } }",
-        "table: { of: t, line: 2, fields: { 1: '== 8', 4: $d } }",
-        "remove: s",
-        "status: { of: s, expect: ENXIO }",
-        "table: { of: s, expect: refused }",
-    ];
-    assert_content(&outcome("", &good, &[]));
-    for (step, complaint) in [
-        ("status: { of: s, matches: [striped, striped] }", "expected lines like [/striped/, /striped/]"),
-        ("status: { of: s, matches: ' 1 AD$' }", "expected lines like [/ 1 AD$/]"),
-        ("status: { of: s, fields: { 4: '> 2' } }", "word 4 of [\"0\", \"64\", \"striped\", \"2\", "),
-        ("status: { of: s, fields: { 5: $b } }", "word 5 of "),
-        ("status: { of: s, fields: { 9: AA } }", "word 9 of "),
-        ("table: { of: s, line: 2, fields: { 1: '== 8' } }", "expected a line 2"),
-        ("status: { of: s, expect: ENXIO }", "expected ENXIO"),
-    ] {
-        assert_complains(&outcome("", &[step], &[]), complaint);
-    }
-}
-
-#[test]
-fn an_outcome_may_be_any_error_or_one_of_two() {
-    let broken = "fault: { io: { on: d, fail: always, errno: ENOSPC } }";
-    let write = |expect: &str| format!("submit: {{ on: t, op: write, sectors: 8, expect: {expect} }}");
-    for good in ["refused", "any", "ok or ENOSPC"] {
-        assert_content(&outcome("", &[broken, &write(good)], &[]));
-    }
-    assert_complains(&outcome("", &[broken, &write("ok or EIO")], &[]), "ENOSPC, expected success or EIO");
-    assert_complains(&outcome("", &[&write("refused")], &[]), "success, expected an error");
-    assert_content(&outcome("", &[&write("any")], &[]));
-    let load = |expect: &str| format!("load: {{ on: t, rw: write, bs: 4k, size: 8k, expect: {expect} }}");
-    assert_content(&outcome("", &[broken, &load("refused")], &[]));
-    assert_complains(&outcome("", &[&load("refused")], &[]), "no I/O failed, expected an error");
-}
-
-#[test]
-fn a_list_that_fails_stops_its_background_tasks_and_its_failure_is_told() {
-    // A thousand seconds, and more operations than a run may have: who does not stop is a hang or a step limit.
-    let endless = "background: { beside: { repeat: { times: 1000000, do: { sleep: 1ms } } } }";
-    let failing = "status: { of: t, is: nothing }";
-    let found = outcome("", &[endless, failing], &["{ verdict: fail }"]);
-    assert_content(&found);
-    let load = "background: { io: { load: { on: d, rw: randwrite, size: 8k, io_size: 16GiB } } }";
-    assert_content(&outcome("", &[load, failing], &["{ verdict: fail }"]));
-}
-
-#[test]
-fn a_failure_before_a_deadlock_is_told_with_it() {
-    let stuck = format!("parallel: {{ a: [ {DEAD_POOLS}, {STAMP} ], b: {{ status: {{ of: s, is: nothing }} }} }}");
-    let axes = "split: [clone-is-remainder]";
-    let deadlocks =
-        ["{ on: explorer, verdict: deadlock, message: 'before that: line' }", "{ on: threads, verdict: deadlock }"];
-    assert_content(&outcome(axes, &[&stuck], &deadlocks));
 }

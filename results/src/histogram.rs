@@ -106,13 +106,18 @@ impl Histogram {
 
     /// Everything that a record says about these latencies.
     pub fn to_latency(&self) -> Latency {
+        self.to_latency_at(&PERCENTILES)
+    }
+
+    /// As [`Self::to_latency`], with these percentiles, in thousandths of a percent.
+    pub fn to_latency_at(&self, percentiles: &[u32]) -> Latency {
         if self.is_empty() {
             return Latency::default();
         }
         let bins = self.bins();
         let samples = bins.iter().map(|&(_, count)| u128::from(count)).sum::<u128>();
         let (mean, stddev) = moments(&bins, samples);
-        let percentile = PERCENTILES.iter().map(|&at| (key(at), value_at(&bins, samples, at))).collect();
+        let percentile = percentiles.iter().map(|&at| (key(at), value_at(&bins, samples, at))).collect();
         let samples = u64::try_from(samples).unwrap_or(u64::MAX);
         Latency { min: self.min, max: self.max, mean, stddev, samples, percentile, bins }
     }

@@ -46,7 +46,7 @@ pub use exit::{ExitCode, exit_code};
 pub use format::{FORMAT, FormatName, FormatVersion, RecordError};
 pub use histogram::{Histogram, LATENCY_NS_MAX, PERCENTILES};
 pub use junit::junit;
-pub use load::{Direction, Latency, LoadRecord};
+pub use load::{Direction, Latency, LoadRecord, StallRecord};
 pub use markdown::markdown;
 pub use merge::{MergeError, merge, missing_shards};
 pub use number::Number;

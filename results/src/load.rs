@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::histogram::PERCENTILES;
 use crate::{Histogram, Number};
 
 /// What one load did in one phase.
@@ -36,21 +37,45 @@ pub struct LoadRecord {
     pub read: Direction,
     /// The writes.
     pub write: Direction,
+    /// The discards, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<Direction>,
+    /// The flushes after writes (fio: `fsync`), where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<Direction>,
     /// I/Os that completed with an error.
     pub errors: u64,
     /// How long the load ran, on the clock of its runtime.
     pub runtime_ns: u64,
+    /// The longest times of at least a millisecond in which a submitter had I/O in flight and none of it ended, the
+    /// longest first, at most three. A stall belongs to the phase in which it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stalls: Vec<StallRecord>,
+    /// The longest time that an I/O of the load was in flight, over all phases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_inflight_ns: Option<u64>,
+}
+
+/// A time in which nothing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StallRecord {
+    /// When it began, on the clock of the runtime.
+    pub at_ns: u64,
+    /// How long it lasted.
+    pub length_ns: u64,
 }
 
 impl LoadRecord {
-    /// I/Os in both directions.
+    /// I/Os in all directions.
     pub fn total_ios(&self) -> u64 {
-        self.read.total_ios.saturating_add(self.write.total_ios)
+        let trims = self.trim.as_ref().map_or(0, |trim| trim.total_ios);
+        self.read.total_ios.saturating_add(self.write.total_ios).saturating_add(trims)
     }
 
-    /// Bytes in both directions.
+    /// Bytes in all directions.
     pub fn io_bytes(&self) -> u64 {
-        self.read.io_bytes.saturating_add(self.write.io_bytes)
+        let trims = self.trim.as_ref().map_or(0, |trim| trim.io_bytes);
+        self.read.io_bytes.saturating_add(self.write.io_bytes).saturating_add(trims)
     }
 
     /// The latency of reads and writes together, from their samples.
@@ -81,19 +106,45 @@ pub struct Direction {
     pub iops: Number,
     /// Time from submission to completion.
     pub clat_ns: Latency,
+    /// Time from when the I/O was due to completion, where the load has a rate: a device that falls behind shows here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lat_ns: Option<Latency>,
 }
 
 impl Direction {
     /// What was counted, with the rates that follow from it.
     pub fn new(io_bytes: u64, total_ios: u64, runtime_ns: u64, latencies: &Histogram) -> Self {
+        Self::measured(io_bytes, total_ios, runtime_ns, latencies, None)
+    }
+
+    /// As [`Self::new`], with these percentiles (thousandths of a percent) in place of fio's default ones.
+    pub fn measured(
+        io_bytes: u64,
+        total_ios: u64,
+        runtime_ns: u64,
+        latencies: &Histogram,
+        percentiles: Option<&[u32]>,
+    ) -> Self {
         let bw_bytes = if runtime_ns == 0 {
             0
         } else {
             u64::try_from(u128::from(io_bytes) * 1_000_000_000 / u128::from(runtime_ns)).unwrap_or(u64::MAX)
         };
         let iops = Number::per_second(total_ios, runtime_ns);
-        Self { io_bytes, total_ios, bw_bytes, iops, clat_ns: latencies.to_latency() }
+        Self { io_bytes, total_ios, bw_bytes, iops, clat_ns: latency(latencies, percentiles), lat_ns: None }
     }
+}
+
+impl Direction {
+    /// With latencies from when I/Os were due.
+    #[must_use]
+    pub fn with_lat(self, latencies: Option<Histogram>, percentiles: Option<&[u32]>) -> Self {
+        Self { lat_ns: latencies.map(|latencies| latency(&latencies, percentiles)), ..self }
+    }
+}
+
+fn latency(latencies: &Histogram, percentiles: Option<&[u32]>) -> Latency {
+    latencies.to_latency_at(percentiles.unwrap_or(&PERCENTILES))
 }
 
 /// A distribution of latencies in nanoseconds. Made by [`Histogram::to_latency`].

@@ -28,8 +28,12 @@ pub(crate) fn load() -> LoadRecord {
         rw: "randwrite".to_owned(),
         read: Direction::default(),
         write,
+        trim: None,
+        sync: None,
         errors: 0,
         runtime_ns,
+        stalls: Vec::new(),
+        oldest_inflight_ns: None,
     }
 }
 

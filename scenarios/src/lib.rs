@@ -36,9 +36,9 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
-    Action, Bound, Condition, Device, DeviceKind, Errno, Expectation, Explore, Extent, Fault, Field, FileDevice,
-    IoFlag, IoOp, Load, LockOrder, MustBlock, Outcome, Pattern, Printed, Relation, Repeat, Runtime, Rw, Scenario,
-    Spread, Step, Strategy, Strength, Submit, Timed, Timers, Verdict, Wait, Wanted,
+    Action, BlockSizes, Bound, Condition, Device, DeviceKind, Distribution, Errno, Expectation, Explore, Extent, Fault,
+    Field, FileDevice, IoFlag, IoOp, Load, LockOrder, MustBlock, Outcome, Pattern, Printed, Rate, Relation, Repeat,
+    Runtime, Rw, Scenario, Spread, Step, Strategy, Strength, Submit, Think, Timed, Timers, Verdict, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

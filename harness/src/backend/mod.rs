@@ -126,7 +126,13 @@ pub trait OpenDevice {
     fn submit_flagged(&self, slot: u32, op: IoOp, flags: &[IoFlag], at: Sectors, sectors: Sectors);
 
     /// Waits for an I/O to end, the first to end first; gives its slot and its error.
-    fn reap(&self) -> (u32, Option<Errno>);
+    fn reap(&self) -> (u32, Option<Errno>) {
+        let (slot, error, _) = self.reap_at();
+        (slot, error)
+    }
+
+    /// As [`Self::reap`], with when it ended, which may be long ago; 0 where the clock does not measure.
+    fn reap_at(&self) -> (u32, Option<Errno>, Nanos);
 
     /// Uses the memory of `slot`.
     fn with_slot(&self, slot: u32, use_it: &mut dyn FnMut(&mut [u8]));

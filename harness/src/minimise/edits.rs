@@ -250,7 +250,7 @@ fn visit_branches(branches: &mut Vec<(String, Vec<Step>)>, line: Option<u32>, pa
 }
 
 fn visit_load(load: &mut Load, line: Option<u32>, path: &str, see: &mut Seer<'_>) -> bool {
-    let block = load.bs.0;
+    let block = load.bs.max().0;
     let amounts = [("io_size", &mut load.io_size), ("size", &mut load.size)];
     see(&format!("{path}.numjobs"), line, Place::Count(&mut load.numjobs))
         || see(&format!("{path}.iodepth"), line, Place::Count(&mut load.iodepth))

@@ -1,7 +1,7 @@
 //! Carries out a scenario's steps on any backend and notes what it sees.
 //!
 //! Reading order: `flow` (lists of steps, and steps that hold steps), `steps` (each other step's meaning), `printed`
-//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `findings`.
+//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `phases`, `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
 //! the tasks that they have in the background; other flows go on; the same scenario, seed and backend schedule give the
@@ -12,6 +12,7 @@ mod findings;
 mod flow;
 mod load;
 mod pattern;
+mod phases;
 mod printed;
 mod steps;
 
@@ -21,7 +22,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dmlab_scenarios::{Action, DeviceKind, Fault, MustBlock, Repeat, Scenario, Step};
 use dmlab_units::Seed;
 
-pub use findings::{Findings, JobFinding, LoadFinding};
+pub use findings::{Findings, LoadFinding};
+pub use load::{Counted, JobTally, PhaseTally};
+pub use phases::Mark;
+
+use self::phases::Phases;
 
 use crate::backend::{Actor, Flag};
 
@@ -31,6 +36,7 @@ pub struct Script {
     seed: Seed,
     /// Faults in force: they add up, whichever flow begins them, until they are healed.
     faults: Mutex<Vec<Fault>>,
+    phases: Phases,
     findings: Mutex<Findings>,
 }
 
@@ -60,6 +66,7 @@ impl Script {
             scenario: Arc::clone(scenario),
             seed: seed.derive("script"),
             faults: Mutex::default(),
+            phases: Phases::default(),
             findings: Mutex::default(),
         })
     }
@@ -86,7 +93,9 @@ impl Script {
 
     /// What was seen; nothing of it is kept.
     pub fn take_findings(&self) -> Findings {
-        std::mem::take(&mut *self.findings.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut findings = std::mem::take(&mut *self.findings.lock().unwrap_or_else(PoisonError::into_inner));
+        self.phases.refresh(&mut findings.phases);
+        findings
     }
 
     fn note(&self, note: impl FnOnce(&mut Findings)) {

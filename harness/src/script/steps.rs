@@ -68,6 +68,13 @@ impl Script {
             Action::Repeat(repeat) => self.repeat(flow, line, repeat),
             Action::Wait(wait) => self.wait(flow, line, wait),
             Action::MustBlock(must_block) => self.must_block(flow, line, must_block),
+            Action::Phase(name) => {
+                // Where the clock does not measure, there are no results to tell apart.
+                if actor.measures() {
+                    self.phases.begin(name, actor.now());
+                }
+                Ok(())
+            }
             Action::Sleep(duration) => {
                 actor.sleep(*duration);
                 Ok(())

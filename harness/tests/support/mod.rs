@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
+pub(crate) mod checks;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

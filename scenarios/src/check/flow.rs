@@ -1,4 +1,4 @@
-//! Steps that hold steps, and the passing of time: parallel, background, join, repeat, wait, must_block, sleep.
+//! Steps that hold steps, and the passing of time: parallel, background, join, repeat, wait, must_block, phase, sleep.
 //!
 //! Invariants: a list of steps has at least one; a task is joined in the list that started it, after it was started, and
 //! once; every repetition ends: by a number of passes, or by a time that its own pace uses up.
@@ -16,6 +16,7 @@ use crate::{Action, Condition, MustBlock, Repeat, Step, Wait, nearest, values};
 
 const TIMES_MAX: u32 = 1_000_000;
 const TASK: &str = "the name of a task: a-z, 0-9, `_` and `-`, a letter first";
+const PHASE: &str = "the name of a phase: a-z, 0-9, `_` and `-`, a letter first";
 const POLL_EVERY: Nanos = Nanos::millis(1);
 /// Looks of one `wait`; an hour every 4 ms.
 const LOOKS_MAX: u64 = 1_000_000;
@@ -113,7 +114,7 @@ fn tasks(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Vec<(String
     })
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
@@ -131,6 +132,10 @@ pub(super) fn join(node: &Node, _: &Scope, sink: &mut Sink<'_>) -> Checked<Actio
         return sink.refuse(node.span, "no task is named; write `all` for all that are under way");
     }
     Some(Action::Join(names))
+}
+
+pub(super) fn phase(node: &Node, _: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    values::name(node, PHASE, is_name, sink).map(Action::Phase)
 }
 
 pub(super) fn repeat(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {

@@ -36,6 +36,7 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("repeat", flow::repeat),
     ("wait", flow::wait),
     ("must_block", flow::must_block),
+    ("phase", flow::phase),
     ("sleep", flow::sleep),
 ];
 

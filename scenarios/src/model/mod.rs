@@ -27,7 +27,7 @@ pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;
 pub use flow::{Condition, MustBlock, Repeat, Wait};
 pub use io::{Extent, IoFlag, IoOp, Submit};
-pub use load::{Load, Rw};
+pub use load::{BlockSizes, Distribution, Load, Rate, Rw, Think};
 pub use outcome::{Errno, Outcome};
 pub use printed::{Field, Pattern, Printed, Wanted};
 pub use scenario::{Runtime, Scenario};

@@ -68,7 +68,7 @@ pub enum Action {
     /// One bio, waited for.
     Submit(Submit),
     /// A load in fio's words.
-    Run(Load),
+    Run(Box<Load>),
     /// Write a pattern that says of each sector which device and sector it was written to.
     Stamp(Extent),
     /// Read a pattern back: every sector of `of` must hold what was stamped.
@@ -103,6 +103,8 @@ pub enum Action {
     Wait(Wait),
     /// Steps that must take their time.
     MustBlock(MustBlock),
+    /// From here on, I/Os of loads belong to the phase of this name.
+    Phase(String),
     /// Let time pass.
     Sleep(Nanos),
 }

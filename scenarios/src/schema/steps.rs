@@ -60,6 +60,7 @@ pub(super) static STEP: Map = choice(
         may("repeat", Value::Map(&REPEAT), "Do steps several times."),
         may("wait", Value::Map(&WAIT), "Look again and again until something has come true."),
         may("must_block", Value::Map(&MUST_BLOCK), "Steps that must take their time."),
+        may("phase", Value::Scalar(&TASK), "From here on, I/Os of loads belong to the phase of this name."),
         may("sleep", Value::Scalar(&DURATION), "Let time pass."),
     ],
 );

@@ -120,6 +120,34 @@ pub(super) static FIELD: Text = Text {
     examples: &["striped", "$d", ">= 2"],
 };
 
+pub(super) static BSRANGE: Text = Text {
+    about: "a range of block sizes, the larger a multiple of the smaller",
+    pattern: "^[0-9]+([kKmMgG][iI]?[bB]?|[bB])?-[0-9]+([kKmMgG][iI]?[bB]?|[bB])?$",
+    also: Also::Nothing,
+    examples: &["4k-16k"],
+};
+
+pub(super) static BSSPLIT: Text = Text {
+    about: "block sizes and their percents, multiples of the smallest, 100 in all",
+    pattern: "^[^/:]+/[0-9_]+(:[^/:]+/[0-9_]+)*$",
+    also: Also::Nothing,
+    examples: &["4k/60:8k/40"],
+};
+
+pub(super) static DISTRIBUTION: Text = Text {
+    about: "a distribution of fio's",
+    pattern: r"^(random|(zipf|pareto|normal):[0-9]+(\.[0-9]{1,3})?|zoned:[0-9_]+/[0-9_]+(:[0-9_]+/[0-9_]+)*)$",
+    also: Also::Nothing,
+    examples: &["random", "zipf:1.2", "pareto:0.2", "normal:10", "zoned:60/10:40/90"],
+};
+
+pub(super) static PERCENTILE: Text = Text {
+    about: "a percentile above 0, at most 100, with at most 3 digits behind the point",
+    pattern: r"^[0-9]+(\.[0-9]{1,3})?$",
+    also: Also::Scalars,
+    examples: &["50", "99.9"],
+};
+
 pub(super) static POOL: Text = Text {
     about: "a memory pool, `<device>.<pool>` with `*` for all",
     pattern: r"^[^\s]+\.([a-z0-9_]+|\*)$",

@@ -90,7 +90,7 @@ impl Actor for EngineActor<'_> {
         let core = self.world.machine.core();
         // Whoever opens a disk that is dead gets -ENXIO (bdev_open).
         let device = found.filter(|device| !core.is_gone(self.current, device)).ok_or(Errno::ENXIO)?;
-        Ok(Box::new(EngineDevice::new(self.current, device, slots, slot_sectors)))
+        Ok(Box::new(EngineDevice::new(self.current, device, (slots, slot_sectors), self.world.measures)))
     }
 
     fn set_faults(&self, faults: &[Fault]) {

@@ -10,20 +10,23 @@ use dmlab_engine::block::{Bio, BioFlags, BioOp, BioVec, BlkStatus, Buffer, Devic
 use dmlab_engine::sched::Task;
 use dmlab_engine::sync::{Completion, SpinSection};
 use dmlab_scenarios::{Errno, IoFlag, IoOp};
-use dmlab_units::Sectors;
+use dmlab_units::{Nanos, Sectors};
 
 use super::actor::errno_of_status;
 use crate::backend::OpenDevice;
 
 /// What has ended and was not reaped.
 struct DoneQueue {
-    ended: SpinSection<VecDeque<(u32, BlkStatus)>>,
+    ended: SpinSection<VecDeque<(u32, BlkStatus, Nanos)>>,
     count: Completion,
+    /// Whether to look at the clock: in a search, a look is something learnt.
+    measures: bool,
 }
 
 impl EndIo for DoneQueue {
     fn end_io(self: Arc<Self>, current: &Task, status: BlkStatus, cookie: u64) {
-        self.ended.with(current, |ended| ended.push_back((cookie as u32, status)));
+        let at = if self.measures { current.now() } else { Nanos::ZERO };
+        self.ended.with(current, |ended| ended.push_back((cookie as u32, status, at)));
         self.count.complete(current);
     }
 }
@@ -36,12 +39,18 @@ pub(super) struct EngineDevice<'a> {
 }
 
 impl<'a> EngineDevice<'a> {
-    pub(super) fn new(current: &'a Task, device: Arc<Device>, slots: u32, slot_sectors: Sectors) -> Self {
+    /// `measures`: completions are told with their time.
+    pub(super) fn new(
+        current: &'a Task,
+        device: Arc<Device>,
+        (slots, slot_sectors): (u32, Sectors),
+        measures: bool,
+    ) -> Self {
         device.open();
         let runtime = current.runtime();
         let name = format!("{} I/O", device.name());
         let ended = SpinSection::new(runtime, &name, VecDeque::new());
-        let done = Arc::new(DoneQueue { ended, count: Completion::new(runtime, &name) });
+        let done = Arc::new(DoneQueue { ended, count: Completion::new(runtime, &name), measures });
         let slots = (0..slots).map(|_| Buffer::zeroed(slot_sectors)).collect();
         Self { current, device, slots, done }
     }
@@ -67,11 +76,11 @@ impl OpenDevice for EngineDevice<'_> {
         submit_bio(self.current, bio.with_flags(flags));
     }
 
-    fn reap(&self) -> (u32, Option<Errno>) {
+    fn reap_at(&self) -> (u32, Option<Errno>, Nanos) {
         self.done.count.wait(self.current);
         let ended = self.done.ended.with(self.current, VecDeque::pop_front);
-        let (slot, status) = ended.expect("each completion was counted after it was queued");
-        (slot, errno_of_status(status))
+        let (slot, status, at) = ended.expect("each completion was counted after it was queued");
+        (slot, errno_of_status(status), at)
     }
 
     fn with_slot(&self, slot: u32, use_it: &mut dyn FnMut(&mut [u8])) {

@@ -9,7 +9,7 @@ use crate::Errno;
 
 fn read(text: &str) -> Load {
     match step(text) {
-        Ok(Action::Run(load)) => load,
+        Ok(Action::Run(load)) => *load,
         other => panic!("{text}: {other:?}"),
     }
 }
@@ -19,18 +19,32 @@ fn a_load_without_words_is_fios_default() {
     assert_eq!(
         read("load: { on: t }"),
         Load {
+            name: None,
             on: "t".to_owned(),
             rw: Rw::Read,
             rwmixread: 50,
-            bs: Bytes::kib(4),
+            bs: BlockSizes::One(Bytes::kib(4)),
             iodepth: 1,
+            iodepth_batch_submit: 1,
+            iodepth_batch_complete: 1,
             numjobs: 1,
             offset: Bytes::ZERO,
+            offset_increment: Bytes::ZERO,
             size: None,
             io_size: None,
             runtime: None,
-            verify: false,
+            time_based: false,
+            ramp_time: Nanos::ZERO,
+            rate: None,
+            random_distribution: Distribution::Random,
+            norandommap: false,
             randseed: None,
+            fsync: None,
+            verify: false,
+            verify_backlog: None,
+            think: None,
+            percentile_list: None,
+            max_stall: None,
             outcome: Outcome::Ok,
         }
     );
@@ -38,23 +52,41 @@ fn a_load_without_words_is_fios_default() {
 
 #[test]
 fn fios_words_mean_what_they_mean_there() {
-    let text = "load: { on: t, rw: randrw, rwmixread: 70, bs: 8k, iodepth: 32, numjobs: 2, offset: 4k, size: 1m, \
-                io_size: 4MiB, runtime: 100ms, verify: true, randseed: 0x2a, expect: EIO }";
+    let text = "load: { name: w, on: t, rw: randrw, rwmixread: 70, bs: 8k, iodepth: 32, iodepth_batch_submit: 4, \
+                iodepth_batch_complete: 8, numjobs: 2, offset: 4k, offset_increment: 1m, size: 1m, io_size: 4MiB, \
+                runtime: 100ms, time_based: true, ramp_time: 5ms, rate_iops: 1000, rate_process: poisson, \
+                random_distribution: zipf:1.2, norandommap: true, randseed: 0x2a, fsync: 8, verify: true, \
+                verify_backlog: 16, thinktime: 1ms, thinktime_blocks: 3, percentile_list: [99.9, 50], max_stall: 2s, \
+                expect: EIO }";
     assert_eq!(
         read(text),
         Load {
+            name: Some("w".to_owned()),
             on: "t".to_owned(),
             rw: Rw::RandRw,
             rwmixread: 70,
-            bs: Bytes::kib(8),
+            bs: BlockSizes::One(Bytes::kib(8)),
             iodepth: 32,
+            iodepth_batch_submit: 4,
+            iodepth_batch_complete: 8,
             numjobs: 2,
             offset: Bytes::kib(4),
+            offset_increment: Bytes::mib(1),
             size: Some(Bytes::mib(1)),
             io_size: Some(Bytes::mib(4)),
             runtime: Some(Nanos::millis(100)),
-            verify: true,
+            time_based: true,
+            ramp_time: Nanos::millis(5),
+            rate: Some(Rate::Poisson(1000)),
+            random_distribution: Distribution::Zipf(1200),
+            norandommap: true,
             randseed: Some(Seed(42)),
+            fsync: Some(8),
+            verify: true,
+            verify_backlog: Some(16),
+            think: Some(Think { time: Nanos::millis(1), blocks: 3 }),
+            percentile_list: Some(vec![50_000, 99_900]),
+            max_stall: Some(Nanos::secs(2)),
             outcome: Outcome::Errno(Errno::EIO),
         }
     );
@@ -103,4 +135,82 @@ fn the_range_lies_within_the_device_and_has_room_for_a_block() {
             ),
         ],
     );
+}
+
+#[test]
+fn block_sizes_are_one_a_range_or_a_split() {
+    let bs = |words: &str| read(&format!("load: {{ on: t, {words} }}")).bs;
+    assert_eq!(bs("bsrange: 4k-16k"), BlockSizes::Range(Bytes::kib(4), Bytes::kib(16)));
+    let split = bs("bssplit: 8k/60:4k/40");
+    assert_eq!(split, BlockSizes::Split(vec![(Bytes::kib(8), 60), (Bytes::kib(4), 40)]));
+    assert_eq!((split.min(), split.max()), (Bytes::kib(4), Bytes::kib(8)));
+    assert_refused(
+        step,
+        &[
+            ("load: { on: t, bsrange: 4k }", "x:5:29: \"4k\" is not a range of block sizes"),
+            ("load: { on: t, bsrange: 8k-4k }", "x:5:29: \"8k-4k\" is not a range of block sizes"),
+            ("load: { on: t, bsrange: 4k-6k }", "x:5:29: \"4k-6k\" is not a range of block sizes"),
+            ("load: { on: t, bssplit: 4k/60 }", "x:5:29: \"4k/60\" is not block sizes and their percents"),
+            ("load: { on: t, bssplit: 4k/60:6k/40 }", "x:5:29: \"4k/60:6k/40\" is not block sizes"),
+            ("load: { on: t, bs: 4k, bsrange: 4k-8k }", "x:5:37: `bsrange` says otherwise what `bs` says"),
+        ],
+    );
+}
+
+#[test]
+fn distributions_are_fios() {
+    let drawn =
+        |text: &str| read(&format!("load: {{ on: t, rw: randread, random_distribution: {text} }}")).random_distribution;
+    assert_eq!(drawn("random"), Distribution::Random);
+    assert_eq!(drawn("zipf:0.99"), Distribution::Zipf(990));
+    assert_eq!(drawn("pareto:0.2"), Distribution::Pareto(200));
+    assert_eq!(drawn("normal:12.5"), Distribution::Normal(12_500));
+    assert_eq!(drawn("zoned:60/10:40/90"), Distribution::Zoned(vec![(60, 10), (40, 90)]));
+    let with = |text: &str| step(&format!("load: {{ on: t, rw: randread, random_distribution: {text} }}"));
+    assert_refused(
+        with,
+        &[
+            ("zpf:1.2", "x:5:55: \"zpf:1.2\" is not a distribution of fio's (did you mean `zipf:1.2`?"),
+            ("zipf", "x:5:55: \"zipf\" is not a distribution of fio's (zipf's theta is above 0"),
+            ("zipf:-1", "x:5:55: \"zipf:-1\" is not a distribution"),
+            ("zipf:1.2345", "x:5:55: \"zipf:1.2345\" is not a distribution"),
+            ("pareto:1", "x:5:55: \"pareto:1\" is not a distribution of fio's (pareto's power is between 0 and 1"),
+            ("normal:101", "x:5:55: \"normal:101\" is not a distribution"),
+            ("zoned:60/10:30/90", "x:5:55: \"zoned:60/10:30/90\" is not a distribution of fio's (zones are percents"),
+        ],
+    );
+}
+
+#[test]
+fn words_that_mean_nothing_alone_are_refused() {
+    assert_refused(
+        step,
+        &[
+            ("load: { on: t, time_based: true }", "x:5:32: `time_based` means nothing without runtime"),
+            ("load: { on: t, rate_process: poisson }", "x:5:34: `rate_process` means nothing without rate_iops"),
+            ("load: { on: t, rate: 1m, rate_process: poisson }", "x:5:44: a Poisson process counts I/Os, not bytes"),
+            ("load: { on: t, rate: 1m, rate_iops: 5 }", "x:5:41: `rate_iops` says otherwise what `rate` says"),
+            ("load: { on: t, verify_backlog: 5 }", "x:5:36: `verify_backlog` means nothing without verify: true"),
+            ("load: { on: t, thinktime_blocks: 5 }", "x:5:38: `thinktime_blocks` means nothing without thinktime"),
+            ("load: { on: t, norandommap: true }", "x:5:33: `norandommap` means nothing without a random pattern"),
+            ("load: { on: t, fsync: 5 }", "x:5:27: `fsync` means nothing without a pattern in `rw` that writes"),
+            ("load: { on: t, iodepth_batch_submit: 5 }", "x:5:42: a batch of 5 is more than the 1 I/Os in flight"),
+            ("load: { on: t, percentile_list: [0] }", "x:5:38: \"0\" is not a percentile above 0"),
+            ("load: { on: t, percentile_list: [] }", "x:5:37: a list of 1 to 20 percentiles is wanted"),
+            ("load: { on: t, max_stall: 0 }", "x:5:31: \"0\" is not a duration above 0"),
+            ("load: { on: t, bsrange: 4k-8k, rw: randread, random_distribution: zipf:1 }", "x:5:71: blocks of several"),
+            (
+                "load: { on: t, verify: true, numjobs: 2, size: 8k, offset_increment: 4k }",
+                "x:5:74: with `verify` no two jobs may share a block, and these ranges overlap",
+            ),
+            (
+                "load: { on: d, numjobs: 3, size: 32k, offset_increment: 32k }",
+                "x:5:61: sectors 128..192 do not lie within `d`",
+            ),
+        ],
+    );
+    let found = step("load: { on: t, time_based: true, fsync: 5, norandommap: true, rtae: 5 }").unwrap_err();
+    assert!(found.contains("did you mean `rate`?"), "{found}");
+    let found = step("load: { on: t, time_based: true, fsync: 5, norandommap: true }").unwrap_err();
+    assert_eq!(found.lines().count(), 3, "{found}");
 }
