@@ -11,8 +11,10 @@ use std::sync::Arc;
 use dmlab_engine::block::{Bio, BioFlags, BioOp, BioVec, BlkStatus, Buffer, EndIo, SlabFaults, submit_bio};
 use dmlab_engine::dm::{Errno, SuspendFlags};
 use dmlab_engine::machine::Machine;
+use dmlab_engine::sched::explorer::{Explorer, Limits, Random};
 use dmlab_engine::sched::{Outcome, Task};
 use dmlab_engine::sync::{Allocator, Completion};
+use dmlab_engine::targets::TYPES;
 use dmlab_engine::variants::Variants;
 use dmlab_units::{Nanos, Sectors, Seed};
 use support::{Fails, explore_once, on_both, tell};
@@ -135,6 +137,97 @@ fn constructors_refuse_in_the_kernels_words() {
             assert!(kmsg.iter().rev().take(2).any(|said| *said == wanted), "{line}: {wanted} is not in {kmsg:?}");
         }
     });
+}
+
+/// Words that mean something to some target, and some that mean nothing to any.
+const WORDS: &[&str] = &[
+    "1:0",
+    "1:1",
+    "1:9",
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "8",
+    "11",
+    "16",
+    "32",
+    "64",
+    "100",
+    "512",
+    "1024",
+    "4096",
+    "65536",
+    "4294967295",
+    "4294967296",
+    "18446744073709551616",
+    "-1",
+    "+1",
+    "x",
+    "core",
+    "disk",
+    "sync",
+    "nosync",
+    "handle_errors",
+    "keep_log",
+    "error_reads",
+    "drop_writes",
+    "error_writes",
+    "corrupt_bio_byte",
+    "random_read_corrupt",
+    "random_write_corrupt",
+    "r",
+    "w",
+    "",
+];
+/// How many lines are tried.
+const LINES: u32 = 20_000;
+
+#[test]
+fn whatever_the_words_a_line_is_refused_or_comes_back() {
+    let limits = Limits { steps_max: u64::from(LINES) * 1000, interrupt: Arc::default() };
+    let outcome = Explorer::new(limits).run(&mut Random::new(Seed(1)), |current: &Task| {
+        let (machine, mut rng) = (machine(current), Seed(11).rng());
+        machine.dm().create(current, "t").unwrap();
+        let (mut accepted, mut by_type) = (0, std::collections::BTreeMap::new());
+        for _ in 0..LINES {
+            let kind = TYPES[rng.below(TYPES.len() as u64) as usize].name;
+            let words: Vec<&str> = (0..rng.below(9)).map(|_| WORDS[rng.below(WORDS.len() as u64) as usize]).collect();
+            // Half of them begin as many lines do, so that more is looked at than their first words.
+            let begin = match (rng.below(2), kind) {
+                (0, _) | (_, "zero") => "",
+                (_, "mirror") => "core 1 8 2 1:0 0 1:0 32",
+                (_, "striped") => "2 8 1:0 0 1:0 32",
+                (_, "flakey") => "1:0 0 1 1",
+                (_, "delay") => "1:0 0 100",
+                _ => "1:0 0",
+            };
+            let line = format!("0 32 {kind} {begin} {}", words.join(" "));
+            match machine.dm().load(current, "t", std::slice::from_ref(&line)) {
+                Ok(()) => {
+                    // Areas beyond the end of a device are found when the table becomes the live one.
+                    if machine.dm().resume(current, "t").is_err() {
+                        continue;
+                    }
+                    let printed = machine.dm().table(current, "t").unwrap();
+                    machine
+                        .dm()
+                        .load(current, "t", &printed)
+                        .unwrap_or_else(|errno| panic!("{line} gave {printed:?}: {errno}"));
+                    machine.dm().resume(current, "t").unwrap();
+                    assert_eq!(machine.dm().table(current, "t").unwrap(), printed, "{line}");
+                    accepted += 1;
+                    *by_type.entry(kind).or_insert(0) += 1;
+                }
+                Err(errno) => assert!(matches!(errno, Errno::EINVAL | Errno::ENXIO | Errno::ENOENT), "{line}: {errno}"),
+            }
+        }
+        println!("{LINES} lines, {accepted} of them accepted: {by_type:?}");
+        assert!(by_type.len() == TYPES.len() && accepted > LINES / 50, "{by_type:?}");
+        machine.dm().remove(current, "t").unwrap();
+    });
+    assert!(outcome.outcome == Outcome::Finished, "{}", tell(&outcome.outcome));
 }
 
 #[test]
