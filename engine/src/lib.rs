@@ -8,8 +8,8 @@
 //! * [`sync`]: kernel-shaped primitives, each a pure state machine.
 //! * [`block`]: bio, bio_set, splitting and chaining, submission variants, leaf devices.
 //! * [`dm`]: tables, mapped devices, split variants, suspend and resume, the typed ioctls.
-//! * [`kcopyd`]: copying in the background.
-//! * [`targets`]: linear, striped, zero, error, delay, flakey, dust, mirror.
+//! * [`kcopyd`]: copying in the background; [`stores`]: where snapshots keep their exceptions.
+//! * [`targets`]: linear, striped, zero, error, delay, flakey, dust, mirror, the snapshot family.
 //! * [`machine`]: one instance of all of it; nothing in this crate is global.
 //!
 //! Invariants: shared mutable state lives only inside engine primitives; no clock, thread, random source or
@@ -21,6 +21,7 @@ pub mod dm;
 pub mod kcopyd;
 pub mod machine;
 pub mod sched;
+pub mod stores;
 pub mod sync;
 pub mod targets;
 pub mod variants;

@@ -15,6 +15,7 @@ use crate::block::ram::new_ramdisk;
 use crate::block::timed::{ServiceModel, new_timed};
 use crate::block::{BlockCore, DevId, Device, Driver};
 use crate::dm::{DeviceTable, DmControl};
+use crate::kcopyd;
 use crate::sched::Task;
 use crate::sched::cell::Word;
 use crate::targets;
@@ -45,6 +46,20 @@ impl Machine {
     /// The dm control device.
     pub const fn dm(&self) -> &DmControl {
         &self.dm
+    }
+
+    /// Sets a module parameter: `false` if no module has one of that name. A value out of range is clamped as the kernel
+    /// clamps it.
+    pub fn set_parameter(&self, current: &Task, name: &str, value: u64) -> bool {
+        let snapshot = || targets::snapshot::Registry::of(current, &self.core);
+        match name {
+            "reserved_bio_based_ios" => self.dm.set_reserved_bio_based_ios(value),
+            "kcopyd_subjob_size_kb" => kcopyd::client::Module::of(current, &self.core).set_subjob_size_kb(value),
+            "snapshot_cow_threshold" => snapshot().set_cow_threshold(value),
+            "snapshot_copy_throttle" => snapshot().set_copy_throttle(value),
+            _ => return false,
+        }
+        true
     }
 
     fn add(&self, current: &Task, make: impl FnOnce(u32) -> Arc<Device>) -> Arc<Device> {

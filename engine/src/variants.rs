@@ -104,7 +104,7 @@ macro_rules! axis {
                 match self { $(Self::$Value => $value,)+ }
             }
 
-            fn parse(value: &str) -> Option<Self> {
+            pub(crate) fn parse(value: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.name() == value)
             }
         }
@@ -118,6 +118,12 @@ macro_rules! axis {
         }
     };
 }
+
+mod snapshots;
+
+pub use snapshots::{
+    ChunkTracking, CommitOrder, CowThrottle, EmbeddedPools, OriginBoundary, PendingPoll, SnapLock, ZeroChunk,
+};
 
 axis! {
     /// How `generic_make_request` / `submit_bio_noacct` treats a bio that is submitted while one is being processed
@@ -397,6 +403,18 @@ axis! {
         MirrorSkipsResync "mirror-skips-resync" "none" "-" "mirror marks a region as in sync without copying it",
         /// Rescuing where there is nothing to rescue (dm-spec S9).
         UngatedRescue "ungated-rescue" "none" "-" "an exhausted set punts bios without looking whether the task has a bio_list",
+        /// An exception counts as committed before it is written.
+        StoreTellsEarly "store-tells-early" "none" "-"
+            "the persistent store says that an exception is committed before its area is written",
+        /// A full area is written without an end behind it.
+        StoreKeepsNextArea "store-keeps-next-area" "none" "-"
+            "the persistent store does not zero the next area before it writes a full one",
+        /// Areas are written without a flush.
+        StoreNoFlush "store-no-flush" "none" "-" "the persistent store writes its areas without preflush and FUA",
+        /// A write to the origin does not ask the snapshots.
+        SnapForgetsOrigin "snap-forgets-origin" "none" "-" "a write to the origin makes no exceptions in its snapshots",
+        /// The end of a copy does not wait for reads.
+        SnapNoDrain "snap-no-drain" "none" "-" "reads of the origin's old data are not waited for",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }
@@ -454,6 +472,22 @@ variants! {
     flush: Flush,
     /// Size of kcopyd's pieces.
     kcopyd_subjob: KcopydSubjob,
+    /// How many chunks are copied at once.
+    cow_throttle: CowThrottle,
+    /// A snapshot's lock.
+    snap_lock: SnapLock,
+    /// Whether reads of the origin are tracked.
+    chunk_tracking: ChunkTracking,
+    /// How the end of a copy waits for them.
+    pending_poll: PendingPoll,
+    /// The boundary of an origin without snapshots.
+    origin_boundary: OriginBoundary,
+    /// A transient store without a chunk size.
+    zero_chunk: ZeroChunk,
+    /// Structures with pools in them.
+    embedded_pools: EmbeddedPools,
+    /// The order of commits.
+    commit_order: CommitOrder,
     /// A deliberate bug.
     planted: Planted,
 }

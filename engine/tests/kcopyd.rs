@@ -64,7 +64,7 @@ struct Bench {
 impl Bench {
     fn new(current: &Task, planted: Planted, throttle: Option<Arc<Throttle>>) -> Self {
         let core = BlockCore::new(current.runtime(), Variants { planted, ..Variants::default() }, true);
-        Module::of(current, &core).set_subjob_size_kb(4, 512);
+        Module::of(current, &core).set_subjob_size_kb(4);
         let disks = (0..3).map(|minor| new_ramdisk(&core, minor, &format!("ram{minor}"), DISK)).collect();
         let client = Arc::new(Client::new(current, &core, "kc", throttle));
         Self { core, disks, client }

@@ -97,6 +97,17 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/suspend-stall", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("perf/timed-depth-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/timed-queue-depth", &[("planted", "one-channel")], "verdict fail, expected pass"),
+    mutation("snapshot/cow-throttle", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/errors-invalidate", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
+    mutation("snapshot/merge", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
+    mutation("snapshot/origin-alone", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/overflow", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/point-in-time", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
+    mutation("snapshot/read-vs-copy", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
+    // Under buckets the lock that is kept lets other I/O pass: the expected hang must be missed.
+    mutation("snapshot/split-read-vs-copy", &[("snap_lock", "buckets")], "verdict pass, expected hang"),
+    mutation("snapshot/status-and-refusals", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/store-survives", &[("planted", "store-keeps-next-area")], "verdict fail, expected pass"),
     mutation("targets/delay-vs-suspend", &[("planted", "delay-drops-held")], "verdict hang, expected pass"),
     mutation("targets/flakey-corrupt", &[("planted", "flakey-off-by-one")], "verdict pass, expected corruption"),
     mutation("targets/mirror-holds", &[("planted", "mirror-acks-early")], "verdict corruption, expected pass"),
@@ -105,6 +116,14 @@ const MUTATIONS: &[Mutation] = &[
     mutation("targets/mirror-resync", &[("planted", "mirror-skips-resync")], "verdict corruption, expected pass"),
     mutation("targets/mirror-resync-fails", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
     mutation("targets/flakey-windows", &[("planted", "flakey-off-by-one")], "verdict fail, expected pass"),
+];
+
+/// Planted bugs that no scenario can show, each with the test of the engine that catches it: nothing in the catalogue
+/// copies in sequence, and nothing looks at a store between two writes or takes the power away.
+const ENGINE_ONLY: &[(Planted, &str)] = &[
+    (Planted::KcopydUnordered, "a_sequential_job_writes_in_order_however_its_reads_end"),
+    (Planted::StoreTellsEarly, "an_exception_is_told_to_be_committed_when_it_stands_on_the_disk"),
+    (Planted::StoreNoFlush, "a_full_area_is_written_after_the_next_one_was_zeroed_and_flushed_with_it"),
 ];
 
 fn is_caught(mutation: &Mutation, record: &CellRecord) -> bool {
@@ -145,7 +164,8 @@ fn every_planted_bug_is_caught_by_a_scenario_of_the_catalogue() {
         let plans = plans(&catalogued(id), &[("planted", planted.name())], None);
         plans.iter().any(|plan| !run(plan).record.ok)
     };
-    let bugs = Planted::ALL.iter().filter(|planted| **planted != Planted::None);
+    let engine_only = |planted: &Planted| ENGINE_ONLY.iter().any(|(known, _)| known == planted);
+    let bugs = Planted::ALL.iter().filter(|planted| **planted != Planted::None && !engine_only(planted));
     // Those that have a row first: they are likely to catch it, and the search ends at the first catch.
     let likely = |planted: Planted| {
         let rows = MUTATIONS.iter().filter(move |row| row.overrides == [("planted", planted.name())].as_slice());

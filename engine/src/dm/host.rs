@@ -4,9 +4,10 @@
 //! taken back by the unbind); an event is counted before anybody who waits for it is woken.
 //! Not here: the global event number and `poll` on the control device.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::accounting::IoAccounting;
+use super::mapped_device::MappedDevice;
 use crate::block::{BlockCore, DevId};
 use crate::sched::Task;
 use crate::sync::{Confided, Variable, WaitQueue};
@@ -50,6 +51,7 @@ pub struct TargetHost {
     dev: DevId,
     accounting: Arc<IoAccounting>,
     events: Arc<Events>,
+    md: Weak<MappedDevice>,
     /// Whether the table is live.
     bound: Variable,
 }
@@ -62,10 +64,11 @@ impl TargetHost {
         (name, dev): (&str, DevId),
         accounting: &Arc<IoAccounting>,
         events: &Arc<Events>,
+        md: Weak<MappedDevice>,
     ) -> Arc<Self> {
         let bound = Variable::new(current.runtime(), &format!("{name}.bound"), 0);
         let (accounting, events) = (Arc::clone(accounting), Arc::clone(events));
-        Arc::new(Self { core: Arc::clone(core), name: name.into(), dev, accounting, events, bound })
+        Arc::new(Self { core: Arc::clone(core), name: name.into(), dev, accounting, events, md, bound })
     }
 
     /// Name of the mapped device (not of its disk).
@@ -93,6 +96,15 @@ impl TargetHost {
     pub fn event(&self, current: &Task) {
         if self.bound.get() != 0 {
             self.events.raise(current);
+        }
+    }
+
+    /// `dm_internal_suspend_fast` and `dm_internal_resume_fast` around `section`, for the device of another table; without
+    /// suspending anything if that device has gone (`dm_hold` fails).
+    pub fn internal_suspend_fast(&self, current: &Task, mut section: impl FnMut()) {
+        match self.md.upgrade() {
+            Some(md) => md.internal_suspend_fast(current, &mut section),
+            None => section(),
         }
     }
 

@@ -49,6 +49,11 @@ pub struct IoRequest {
     pub memory: Option<BioVec>,
 }
 
+/// `blkdev_issue_flush`, for a region without sectors.
+pub const fn flush_request() -> IoRequest {
+    IoRequest { opf: Opf::new(BioOp::Flush, BioFlags::empty()), memory: None }
+}
+
 /// Who is told when a request has ended: a bit for each region that failed.
 pub type Notify = Box<dyn FnOnce(&Task, u64) + Send>;
 

@@ -5,7 +5,7 @@
 //! the readers and then for what is in flight, so that after it nothing is mapped and nothing is under way (I7);
 //! bios are deferred and processed first in, first out (a suspend that comes between sends the one in
 //! hand to the end of the queue, as in the kernel).
-//! Not here: noflush push-back, file system freezing, internal suspend.
+//! Not here: noflush push-back, file system freezing; internal suspend that nests.
 
 use std::sync::{Arc, Weak};
 
@@ -136,8 +136,8 @@ impl MappedDevice {
     }
 
     /// The way to it for a new table; `dev` is its number.
-    pub(super) fn new_host(&self, current: &Task, dev: DevId) -> Arc<TargetHost> {
-        TargetHost::new(current, &self.core, (&self.name, dev), &self.accounting, &self.events)
+    pub(super) fn new_host(self: &Arc<Self>, current: &Task, dev: DevId) -> Arc<TargetHost> {
+        TargetHost::new(current, &self.core, (&self.name, dev), &self.accounting, &self.events, Arc::downgrade(self))
     }
 
     /// `dm_get_live_table` and `dm_put_live_table` around `use_it`.
@@ -246,6 +246,23 @@ impl MappedDevice {
         targets.iter().for_each(|target| target.target.postsuspend(current));
         self.accounting.set_post_suspending(false);
         Ok(())
+    }
+
+    /// `dm_internal_suspend_fast`, then `section`, then `dm_internal_resume_fast`: nothing is mapped or in flight meanwhile,
+    /// and no target is told. The suspend lock is held all the time. A device that is suspended stays so.
+    pub(super) fn internal_suspend_fast(&self, current: &Task, section: &mut dyn FnMut()) {
+        let _frame = current.enter("dm_internal_suspend_fast");
+        let _state = self.suspend_lock.lock(current);
+        let live = self.live.published();
+        self.accounting.set_block_io(true);
+        self.live.publish(current, Live { block_io: true, ..live.clone() });
+        self.live.synchronize(current);
+        self.deferred.wq().flush(current);
+        self.accounting.wait_until_idle(current);
+        section();
+        self.accounting.set_block_io(live.block_io);
+        self.live.publish(current, live);
+        self.deferred.kick(current);
     }
 
     /// Holds the suspend lock around `section`: [`Planted::LocksBackwards`].

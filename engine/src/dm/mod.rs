@@ -9,7 +9,7 @@
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
-//! Not here: any target type; request-based dm; internal suspend, deferred removal.
+//! Not here: any target type; request-based dm; internal suspend that nests, deferred removal.
 
 pub mod accounting;
 pub mod args;

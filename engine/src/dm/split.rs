@@ -110,6 +110,7 @@ fn process_piece(
         return send_abnormal(current, ci, (index, target), &template, Embedded(None)).map(|()| len);
     }
     let len = max_io_len(table, target, bio.sector + at).min(rest);
+    let len = accepted(target, bio, at, len);
     let element = {
         let _frame = current.enter("alloc_tio");
         sleep_if_planted(current, table, &table.pools().bs);
@@ -174,6 +175,13 @@ pub(super) fn abnormal_len(table: &Table, target: &TableTarget, bio: &Bio) -> Se
     } else {
         to_end.min(bio.sectors)
     }
+}
+
+/// `dm_accept_partial_bio`: how much the target takes of the `len` sectors from `at` on. Asked before it maps them: it
+/// answers by what changes while nothing is mapped.
+#[inline]
+fn accepted(target: &TableTarget, bio: &Bio, at: Sectors, len: Sectors) -> Sectors {
+    target.target.accepts(bio, at).map_or(len, |accepted| accepted.min(len))
 }
 
 /// [`Planted::SleepsAtomic`]: a waiting allocation under a spinlock (I9 must catch it).
@@ -243,6 +251,7 @@ fn trim(current: &Task, md: &MappedDevice, dev: &Arc<Device>, table: Arc<Table>,
         return bio.end(current, BlkStatus::NotSupp);
     }
     let len = max_io_len(&table, target, bio.sector).min(bio.sectors);
+    let len = accepted(target, &bio, Sectors::ZERO, len);
     let piece = Piece::of(&bio, len, (index, target), 0);
     let io = DmIo::new(current, table, Arc::clone(bio.done()), element, 2, piece);
     if len == bio.sectors {

@@ -148,6 +148,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// How much of `bio` from its sector `at` on it takes at once (`dm_accept_partial_bio`); `None` is all that is its.
+    fn accepts(&self, _bio: &Bio, _at: Sectors) -> Option<Sectors> {
+        None
+    }
+
     /// How many copies of a flush it needs: one per device that may hold written data in a cache.
     fn num_flush_bios(&self) -> u64;
 

@@ -38,8 +38,9 @@ const MODULE: &str = "kcopyd";
 
 /// Parameters and statistics of kcopyd in one machine.
 pub struct Module {
-    /// `kcopyd_subjob_size_kb`.
+    /// `kcopyd_subjob_size_kb`, and what it is by default.
     subjob_size_kb: Word,
+    subjob_default_kb: u64,
     /// The most jobs that one wake-up of a worker has completed.
     jobs_per_run_max: Word,
 }
@@ -51,12 +52,16 @@ impl Module {
             KcopydSubjob::K64 => 64,
             KcopydSubjob::K512 => 512,
         };
-        core.module(current, MODULE, || Self { subjob_size_kb: Word::new(default), jobs_per_run_max: Word::default() })
+        core.module(current, MODULE, || Self {
+            subjob_size_kb: Word::new(default),
+            subjob_default_kb: default,
+            jobs_per_run_max: Word::default(),
+        })
     }
 
     /// `/sys/module/dm_mod/parameters/kcopyd_subjob_size_kb`: 0 means the default; sampled when a client is made.
-    pub fn set_subjob_size_kb(&self, kb: u64, default: u64) {
-        self.subjob_size_kb.set(if kb == 0 { default } else { kb.min(SUBJOB_SIZE_KB_MAX) });
+    pub fn set_subjob_size_kb(&self, kb: u64) {
+        self.subjob_size_kb.set(if kb == 0 { self.subjob_default_kb } else { kb.min(SUBJOB_SIZE_KB_MAX) });
     }
 
     /// The most jobs that one wake-up of a worker has completed: how long a kernel worker was kept busy.

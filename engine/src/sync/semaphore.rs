@@ -165,6 +165,15 @@ impl Semaphore {
         self.object.perform(current, SemaphoreOp::Up);
     }
 
+    /// Says that from now on the current task, not `from`, is to give back one of the units of `from`.
+    pub fn take_over(&self, current: &Task, from: TaskId) {
+        self.object.adjust(current, |state| {
+            if let Some(unit) = state.out.iter_mut().find(|unit| unit.keeper == from) {
+                unit.keeper = current.id();
+            }
+        });
+    }
+
     /// Says that from now on `keeper`, not the current task, is to give back one of the current task's units.
     pub fn hand_over(&self, current: &Task, keeper: TaskId) {
         self.object.adjust(current, |state| {

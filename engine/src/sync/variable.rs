@@ -99,6 +99,21 @@ impl Count {
         is_zero
     }
 
+    /// What it is.
+    #[inline]
+    pub fn value(&self) -> u64 {
+        let value = self.value.get();
+        self.runtime.touches(self.id, Mode::Exclusive);
+        self.runtime.learns(value);
+        value
+    }
+
+    /// Sets it, before anybody else has seen it.
+    pub fn set(&self, value: u64) {
+        self.value.set(value);
+        self.runtime.shows(self.id, value);
+    }
+
     /// A look that is no part of the run: for checks when nothing runs any more.
     pub fn peek(&self) -> u64 {
         self.value.get()

@@ -10,6 +10,7 @@ mod flakey;
 mod gate;
 mod linear;
 mod mirror;
+pub mod snapshot;
 mod striped;
 mod zero;
 
@@ -24,6 +25,9 @@ pub const TYPES: &[&TargetType] = &[
     &gate::TYPE,
     &linear::TYPE,
     &mirror::TYPE,
+    &snapshot::MERGE,
+    &snapshot::ORIGIN,
+    &snapshot::SNAPSHOT,
     &striped::TYPE,
     &zero::TYPE,
 ];

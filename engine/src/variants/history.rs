@@ -61,6 +61,14 @@ mod tests {
         ("duplicates", &[("2.6.0", "serial"), ("4.16-rc1", "all-or-nothing")]),
         ("requeue", &[("2.6.0", "two-stages"), ("5.18", "shared-original"), ("5.19", "two-stages")]),
         ("flush", &[("2.6.0", "through-map"), ("6.12", "to-devices")]),
+        ("cow_throttle", &[("2.6.0", "none"), ("5.0", "semaphore"), ("5.4", "wait")]),
+        ("snap_lock", &[("2.6.0", "rwsem"), ("4.15", "mutex"), ("5.2", "buckets")]),
+        ("chunk_tracking", &[("2.6.0", "off"), ("2.6.27", "on")]),
+        ("pending_poll", &[("2.6.0", "locked"), ("5.2", "unlocked")]),
+        ("origin_boundary", &[("2.6.0", "zero"), ("5.13", "pow2")]),
+        ("zero_chunk", &[("2.6.0", "accepted"), ("5.13", "refused")]),
+        ("embedded_pools", &[("2.6.0", "zeroed")]),
+        ("commit_order", &[("2.6.0", "completion"), ("3.13", "allocation")]),
         ("planted", &[("2.6.0", "none")]),
     ];
 

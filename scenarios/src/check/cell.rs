@@ -17,7 +17,12 @@ use crate::substitute::substitute;
 use crate::{Scenario, nearest, values};
 
 /// Module parameters that scenarios may set, with the largest value of each.
-const PARAMS: &[(&str, u64)] = &[("reserved_bio_based_ios", 1024)];
+const PARAMS: &[(&str, u64)] = &[
+    ("reserved_bio_based_ios", 1024),
+    ("kcopyd_subjob_size_kb", 1024),
+    ("snapshot_cow_threshold", u32::MAX as u64),
+    ("snapshot_copy_throttle", 100),
+];
 
 /// The scenario of one cell.
 pub(crate) fn cell(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Checked<Scenario> {

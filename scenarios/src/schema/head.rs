@@ -63,11 +63,24 @@ pub(super) static SCENARIO: Map = fields(
 static PARAMS: Map = fields(
     "module parameters",
     "Module parameters.",
-    &[may(
-        "reserved_bio_based_ios",
-        Value::Number(0, 1024),
-        "Elements that each pool of a table keeps in reserve; 0 is the kernel's default of 16.",
-    )],
+    &[
+        may(
+            "reserved_bio_based_ios",
+            Value::Number(0, 1024),
+            "Elements that each pool of a table keeps in reserve; 0 is the kernel's default of 16.",
+        ),
+        may(
+            "kcopyd_subjob_size_kb",
+            Value::Number(0, 1024),
+            "KiB that kcopyd copies in one piece; 0 is the default of the axis `kcopyd_subjob`.",
+        ),
+        may(
+            "snapshot_cow_threshold",
+            Value::Number(0, u32::MAX as u64),
+            "Chunks that a snapshot copies at once; what 0 means depends on the axis `cow_throttle`.",
+        ),
+        may("snapshot_copy_throttle", Value::Number(0, 100), "Percent of the time that snapshots may spend on copies."),
+    ],
 );
 
 static EXPLORE: Map = fields(

@@ -92,8 +92,9 @@ impl Play {
         let machine = Machine::new(current, self.variants, wants_order);
         machine.core().set_random_seed(self.seed.derive("random"));
         *locked(&self.machine) = Some(Arc::clone(&machine));
-        if let Some(reserve) = self.scenario.params.get("reserved_bio_based_ios") {
-            machine.dm().set_reserved_bio_based_ios(*reserve);
+        for (name, value) in &self.scenario.params {
+            let known = machine.set_parameter(current, name, *value);
+            assert!(known, "{name}: the language knows a module parameter that the engine does not");
         }
         let leaves = match self.leaves(current, &machine) {
             Ok(leaves) => leaves,
