@@ -415,6 +415,10 @@ axis! {
         SnapForgetsOrigin "snap-forgets-origin" "none" "-" "a write to the origin makes no exceptions in its snapshots",
         /// The end of a copy does not wait for reads.
         SnapNoDrain "snap-no-drain" "none" "-" "reads of the origin's old data are not waited for",
+        /// The last close does not remove.
+        ForgetsRemoval "forgets-removal" "none" "-" "closing a device for the last time does not carry out a deferred removal",
+        /// Errors raise no events.
+        EventsLost "events-lost" "none" "-" "striped raises no event when a device fails",
         /// Status lines carry a wrong word.
         StatusLies "status-lies" "none" "-" "striped reports every stripe as healthy, whatever happened",
     }

@@ -62,6 +62,14 @@ pub trait Driver: Send + Sync {
         !op.is_abnormal()
     }
 
+    /// Whether it wants to be told when nobody holds the device open any more.
+    fn wants_last_close(&self) -> bool {
+        false
+    }
+
+    /// Nobody holds the device open any more.
+    fn last_close(&self, _current: &Task) {}
+
     /// `BLK_FEAT_NOWAIT`: whether it knows how to fail with -EAGAIN rather than wait.
     fn has_nowait(&self) -> bool {
         false
@@ -137,6 +145,14 @@ impl Device {
     /// One user less.
     pub fn close(&self) {
         self.openers.drop_one();
+    }
+
+    /// One user less, who sees to what is to be done when it was the last.
+    pub fn put(&self, current: &Task) {
+        self.close();
+        if self.driver.wants_last_close() && !self.is_open() {
+            self.driver.last_close(current);
+        }
     }
 
     /// Whether anybody holds it open.

@@ -9,6 +9,15 @@ use crate::sched::Task;
 use crate::sync::{Count, Variable, WaitQueue};
 use crate::variants::Planted;
 
+/// Who has suspended a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// An ioctl (`DMF_SUSPENDED`).
+    User = 1,
+    /// The kernel itself (`DMF_SUSPENDED_INTERNALLY`).
+    Kernel = 2,
+}
+
 /// I/O in flight.
 pub struct IoAccounting {
     name: Box<str>,
@@ -74,15 +83,21 @@ impl IoAccounting {
         self.block_io.set(u64::from(block_io));
     }
 
-    /// Says that the device is (not) suspended.
-    pub fn set_suspended(&self, suspended: bool) {
-        self.suspended.set(u64::from(suspended));
+    /// Says that the device is (not) suspended by somebody.
+    pub fn set_suspended(&self, by: By, suspended: bool) {
+        let others = self.suspended.get() & !(by as u64);
+        self.suspended.set(others | if suspended { by as u64 } else { 0 });
+    }
+
+    /// Whether the kernel itself has suspended it.
+    pub fn is_suspended_internally(&self) -> bool {
+        self.suspended.get() & By::Kernel as u64 != 0
     }
 
     /// Whether the device is suspended.
     #[inline]
     pub fn is_suspended(&self) -> bool {
-        self.suspended.get() != 0
+        self.suspended.get() & By::User as u64 != 0
     }
 
     /// Says that a suspend is (not) under way that pushes bios back.
@@ -108,7 +123,7 @@ impl IoAccounting {
     /// I7: no map call between the return of a suspend and the resume.
     #[inline]
     pub fn check_may_map(&self, current: &Task) {
-        if self.is_suspended() {
+        if self.suspended.get() != 0 {
             current.bug(format!("{}: a bio is mapped while the device is suspended", self.name));
         }
     }

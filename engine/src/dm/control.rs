@@ -3,7 +3,10 @@
 //!
 //! Invariants: names are unique; a loaded table waits in the inactive slot until a resume takes it; a device that is
 //! held open is not removed. Lock order: the hash lock, then a device's own.
-//! Not here: the wire format, uuids, rename, deferred removal.
+//! Not here: the wire format, names and uuids (`names`), deferred removal (`removal`).
+
+mod names;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,13 +21,26 @@ use crate::block::device::DM_MAJOR;
 use crate::block::{BlockCore, DevId, Device};
 use crate::sched::Task;
 use crate::sched::cell::Word;
-use crate::sync::{Confided, RwSem, Variable};
+use crate::sync::{Confided, Mutex, RwSem};
+
 use crate::variants::Planted;
+pub use names::DeviceInfo;
+pub(super) use removal::DeferredRemoval;
 
 /// Default of `reserved_bio_based_ios` (dm-spec §1.1).
 const RESERVED_BIO_BASED_IOS: u64 = 16;
 /// `RESERVED_MAX_IOS`.
 const RESERVED_MAX_IOS: u64 = 1024;
+
+/// Which of a device's two tables is asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The live one.
+    #[default]
+    Live,
+    /// The one that waits for a resume (`DM_QUERY_INACTIVE_TABLE_FLAG`).
+    Inactive,
+}
 
 /// All block devices of a machine, by number.
 pub struct DeviceTable(Confided<BTreeMap<DevId, Arc<Device>>>);
@@ -53,22 +69,33 @@ impl DeviceTable {
     }
 }
 
-/// The kernel's `hash_cell`.
-struct Cell {
+/// The kernel's `hash_cell`, and what belongs to its device alone.
+pub(super) struct Cell {
     md: Arc<MappedDevice>,
     dev: Arc<Device>,
-    /// The inactive table (`new_map`).
+    /// `md->type_lock`, around a table load; whether there was one: the first also makes the disk.
+    type_lock: Mutex<bool>,
+    /// The inactive table (`new_map`); changed under the hash lock.
     inactive: Confided<Option<Slot>>,
-    /// Whether a table was ever loaded: the first load also checks the devices' sizes.
-    loaded: Variable,
+    /// Changed under the hash lock.
+    uuid: Confided<Option<String>>,
+}
+
+/// What there is, under `_hash_lock`: by name, in order.
+type Cells = BTreeMap<String, Arc<Cell>>;
+
+/// Everything that outlives a single ioctl.
+pub(super) struct Registry {
+    core: Arc<BlockCore>,
+    devices: Arc<DeviceTable>,
+    cells: RwSem<Cells>,
 }
 
 /// The control device.
 pub struct DmControl {
-    core: Arc<BlockCore>,
-    devices: Arc<DeviceTable>,
+    registry: Arc<Registry>,
     types: &'static [&'static TargetType],
-    cells: RwSem<BTreeMap<String, Arc<Cell>>>,
+    removal: Arc<DeferredRemoval>,
     reserved_bio_based_ios: Word,
 }
 
@@ -80,13 +107,13 @@ impl DmControl {
         devices: &Arc<DeviceTable>,
         types: &'static [&'static TargetType],
     ) -> Self {
-        Self {
+        let registry = Arc::new(Registry {
             core: Arc::clone(core),
             devices: Arc::clone(devices),
-            types,
             cells: RwSem::new(current.runtime(), "_hash_lock", BTreeMap::new()),
-            reserved_bio_based_ios: Word::new(RESERVED_BIO_BASED_IOS),
-        }
+        });
+        let removal = DeferredRemoval::new(current, &registry);
+        Self { registry, types, removal, reserved_bio_based_ios: Word::new(RESERVED_BIO_BASED_IOS) }
     }
 
     /// `/sys/module/dm_mod/parameters/reserved_bio_based_ios`: 0 means the default, and it is sampled at table load.
@@ -100,32 +127,52 @@ impl DmControl {
     /// # Errors
     /// `EINVAL` for a name that is not allowed, `EBUSY` for one that exists.
     pub fn create(&self, current: &Task, name: &str) -> Result<Arc<Device>, Errno> {
+        self.create_with_uuid(current, name, None)
+    }
+
+    /// The same, with a uuid that stays for ever.
+    ///
+    /// # Errors
+    /// `EINVAL` for a name that is not allowed, `EBUSY` for a name or uuid that exists.
+    pub fn create_with_uuid(&self, current: &Task, name: &str, uuid: Option<&str>) -> Result<Arc<Device>, Errno> {
         let _frame = current.enter("dev_create");
-        if name.is_empty() || name.contains('/') || matches!(name, "control" | "." | "..") || name.len() > 127 {
-            return Err(Errno::EINVAL);
-        }
-        let mut cells = self.cells.write(current);
-        if cells.contains_key(name) {
+        let core = &self.registry.core;
+        names::check_name(current, core, name)?;
+        let mut cells = self.registry.cells.write(current);
+        if cells.contains_key(name) || uuid.is_some_and(|uuid| names::has_uuid(current, &cells, uuid)) {
             return Err(Errno::EBUSY);
         }
         // The lowest free one, so that minors are used again after a remove.
         let used: BTreeSet<u32> = cells.values().map(|cell| cell.dev.id().minor).collect();
         let minor = (0..).find(|minor| !used.contains(minor)).expect("fewer than 2^32 devices");
-        let md = MappedDevice::new(current, &self.core, name);
-        let driver = Box::new(DmDriver(Arc::clone(&md)));
-        let dev = Device::new(&self.core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
+        let md = MappedDevice::new(current, core, name);
+        let driver = Box::new(DmDriver { md: Arc::clone(&md), removal: Arc::clone(&self.removal) });
+        let dev = Device::new(core, DevId { major: DM_MAJOR, minor }, name, Sectors::ZERO, driver);
         md.deferred().set_disk(&dev);
-        self.devices.add(current, Arc::clone(&dev));
+        let runtime = current.runtime();
         let named = |part: &str| format!("{name}.{part}");
-        let inactive = Confided::new(current.runtime(), &named("inactive"), None);
-        let loaded = Variable::new(current.runtime(), &named("loaded"), 0);
-        let cell = Cell { md, dev: Arc::clone(&dev), inactive, loaded };
+        let cell = Cell {
+            md,
+            dev: Arc::clone(&dev),
+            type_lock: Mutex::new(runtime, &named("type_lock"), false),
+            inactive: Confided::new(runtime, &named("inactive"), None),
+            uuid: Confided::new(runtime, &named("uuid"), uuid.map(str::to_owned)),
+        };
         cells.insert(name.to_owned(), Arc::new(cell));
         Ok(dev)
     }
 
     fn find(&self, current: &Task, name: &str) -> Result<Arc<Cell>, Errno> {
-        self.cells.read(current).get(name).cloned().ok_or(Errno::ENXIO)
+        self.registry.cells.read(current).get(name).cloned().ok_or(Errno::ENXIO)
+    }
+
+    /// Whether the cell is still there: somebody may have removed the device meanwhile. (Rename keeps the cell.)
+    fn is_known(cells: &Cells, cell: &Arc<Cell>) -> bool {
+        cells.values().any(|known| Arc::ptr_eq(known, cell))
+    }
+
+    fn say(&self, current: &Task, message: &str) {
+        self.registry.core.log(current, format!("device-mapper: ioctl: {message}"));
     }
 
     /// `DM_TABLE_LOAD`: builds a table and puts it into the inactive slot.
@@ -134,90 +181,150 @@ impl DmControl {
     /// What the kernel answers; its words are in the kernel log.
     pub fn load(&self, current: &Task, name: &str, lines: &[String]) -> Result<(), Errno> {
         let cell = self.find(current, name)?;
+        let registry = &self.registry;
         let get_device = |path: &str| {
             if !path.contains(':') {
                 // The engine has no paths: only numbers name devices.
                 return Err(Errno::ENOENT);
             }
-            let device = self.devices.find(current, path).ok_or(Errno::ENXIO)?;
-            match (device.id() == cell.dev.id(), self.has_disk(current, &device)) {
-                (true, _) => Err(Errno::EINVAL),
-                (false, true) => Ok(device),
-                (false, false) => Err(Errno::ENXIO),
+            if path == cell.dev.id().to_string() {
+                return Err(Errno::EINVAL);
             }
+            // A dm device gets its disk with its first table; before, nobody can open it.
+            registry.devices.find(current, path).ok_or(Errno::ENXIO)
         };
         let host = cell.md.new_host(current, cell.dev.id());
         let context = TableContext {
-            device: name,
+            device: cell.md.name(),
             host: &host,
             accounting: cell.md.accounting(),
             deferred: cell.md.deferred(),
-            core: &self.core,
+            core: &registry.core,
             types: self.types,
             reserved_bio_based_ios: self.reserved_bio_based_ios.get(),
             get_device: &get_device,
         };
+        let mut has_type = cell.type_lock.lock(current);
         let slot = Table::load(current, lines, &context)?;
-        if cell.loaded.get() == 0
-            && let Some(complaint) = slot.table().invalid_area()
-        {
-            self.core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
-            self.core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
+        if let Err(errno) = self.check_type(current, &cell, &slot, *has_type) {
+            drop(has_type);
             slot.destroy(current);
-            return Err(Errno::EINVAL);
+            return Err(errno);
         }
-        cell.loaded.set(1);
+        if !std::mem::replace(&mut *has_type, true) {
+            registry.devices.add(current, Arc::clone(&cell.dev));
+        }
+        drop(has_type);
+        let cells = registry.cells.write(current);
+        if !Self::is_known(&cells, &cell) {
+            drop(cells);
+            self.say(current, "device has been removed from the dev hash table.");
+            slot.destroy(current);
+            return Err(Errno::ENXIO);
+        }
         let replaced = cell.inactive.change(current, |inactive| inactive.replace(slot));
+        drop(cells);
         if let Some(replaced) = replaced {
             replaced.destroy(current);
         }
         Ok(())
     }
 
-    /// A dm device gets its disk with its first table; before, nobody can open it.
-    fn has_disk(&self, current: &Task, device: &Device) -> bool {
-        let cells = self.cells.read(current);
-        let cell = cells.values().find(|cell| cell.dev.id() == device.id());
-        cell.is_none_or(|cell| cell.loaded.get() != 0)
+    /// What `table_load` checks of a table that is well-formed: type rules, and with the first one the limits.
+    fn check_type(&self, current: &Task, cell: &Cell, slot: &Slot, has_type: bool) -> Result<(), Errno> {
+        let table = slot.table();
+        if let Some(immutable) = cell.md.immutable_type()
+            && !table.immutable_type().is_some_and(|new| std::ptr::eq(new, immutable))
+            && !table.has_wildcard()
+        {
+            self.say(current, &format!("can't replace immutable target type {}", immutable.name));
+            return Err(Errno::EINVAL);
+        }
+        if !has_type && let Some(complaint) = table.invalid_area() {
+            let core = &self.registry.core;
+            core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
+            core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
+            self.say(current, "unable to set up device queue for new table.");
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
+
+    /// `DM_TABLE_CLEAR`: drops the inactive table, if there is one.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn clear(&self, current: &Task, name: &str) -> Result<(), Errno> {
+        let _frame = current.enter("table_clear");
+        let cells = self.registry.cells.write(current);
+        let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
+        let old = cell.inactive.change(current, Option::take);
+        drop(cells);
+        if let Some(old) = old {
+            old.destroy(current);
+        }
+        Ok(())
     }
 
     /// `DM_DEV_SUSPEND` with the suspend flag.
     ///
     /// # Errors
-    /// `ENXIO` when there is no such device.
+    /// `ENXIO` when there is no such device; what a holder that cannot be frozen answers.
     pub fn suspend(&self, current: &Task, name: &str, flags: SuspendFlags) -> Result<(), Errno> {
         let cell = self.find(current, name)?;
         if cell.md.is_suspended() { Ok(()) } else { cell.md.suspend(current, flags) }
     }
 
-    /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one.
+    /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one. A running device with a new table
+    /// is suspended first.
     ///
     /// # Errors
     /// `ENXIO` when there is no such device, `EINVAL` when it is suspended and has no table to run with, or the new
-    /// table does not fit.
+    /// table does not fit; what a target's `preresume` answers.
     pub fn resume(&self, current: &Task, name: &str) -> Result<(), Errno> {
         let _frame = current.enter("do_resume");
-        let cell = self.find(current, name)?;
-        if self.core.variants().planted == Planted::LocksBackwards {
-            cell.md.under_suspend_lock(current, || drop(self.cells.read(current)));
-        }
+        let cells = self.registry.cells.write(current);
+        let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
         let inactive = cell.inactive.change(current, Option::take);
-        if let Some(slot) = inactive {
-            if !cell.md.is_suspended()
-                && let Err(errno) = cell.md.suspend(current, SuspendFlags::LOCKFS)
-            {
-                // Lost a race with another suspend: the table waits on, unless a newer one has come.
-                cell.inactive.change(current, |inactive| inactive.get_or_insert(slot).table().size());
-                return Err(errno);
-            }
-            let replaced = cell.md.swap_table(current, &cell.dev, slot)?;
-            let result = if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) };
-            if let Some(replaced) = replaced {
-                replaced.destroy(current);
-            }
-            return result;
+        drop(cells);
+        if self.registry.core.variants().planted == Planted::LocksBackwards {
+            cell.md.under_suspend_lock(current, || drop(self.registry.cells.read(current)));
         }
-        if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) }
+        let Some(slot) = inactive else {
+            return if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) };
+        };
+        if !cell.md.is_suspended()
+            && let Err(errno) = cell.md.suspend(current, SuspendFlags::LOCKFS)
+        {
+            return Err(self.put_back(current, &cell, slot, errno));
+        }
+        let replaced = cell.md.swap_table(current, &cell.dev, slot)?;
+        let result = if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) };
+        if let Some(replaced) = replaced {
+            replaced.destroy(current);
+        }
+        result
+    }
+
+    /// After a suspend that failed: the table waits on, unless a newer one has come or the device has gone.
+    fn put_back(&self, current: &Task, cell: &Arc<Cell>, slot: Slot, errno: Errno) -> Errno {
+        let cells = self.registry.cells.write(current);
+        let known = Self::is_known(&cells, cell);
+        let left_over = cell.inactive.change(current, |inactive| {
+            if known && inactive.is_none() {
+                *inactive = Some(slot);
+                return None;
+            }
+            Some(slot)
+        });
+        drop(cells);
+        match left_over {
+            Some(slot) => {
+                slot.destroy(current);
+                Errno::ENXIO
+            }
+            None => errno,
+        }
     }
 
     /// `DM_DEV_REMOVE`.
@@ -226,26 +333,17 @@ impl DmControl {
     /// `ENXIO` when there is no such device, `EBUSY` when somebody holds it open.
     pub fn remove(&self, current: &Task, name: &str) -> Result<(), Errno> {
         let _frame = current.enter("dev_remove");
-        let mut cells = self.cells.write(current);
+        let mut cells = self.registry.cells.write(current);
         let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
         if cell.dev.is_open() {
             return Err(Errno::EBUSY);
         }
         cells.remove(name);
-        if self.core.variants().planted == Planted::LocksBackwards {
+        if self.registry.core.variants().planted == Planted::LocksBackwards {
             cell.md.under_suspend_lock(current, || ());
         }
         drop(cells);
-        self.devices.remove(current, cell.dev.id());
-        // dm_table_event in __hash_remove, for whoever waits.
-        if cell.md.live_table(current).is_some() {
-            cell.md.events().raise(current);
-        }
-        let inactive = cell.inactive.change(current, Option::take);
-        if let Some(inactive) = inactive {
-            inactive.destroy(current);
-        }
-        cell.md.destroy(current);
+        self.registry.destroy(current, &cell);
         Ok(())
     }
 
@@ -257,12 +355,18 @@ impl DmControl {
         let _frame = current.enter("target_message");
         let cell = self.find(current, name)?;
         let refuse = |message: &str| {
-            self.core.log(current, format!("device-mapper: ioctl: {message}"));
+            self.say(current, message);
             Err(Errno::EINVAL)
         };
         let words = split_args(text);
         let argv: Vec<&str> = words.iter().map(String::as_str).collect();
         let Some(first) = argv.first() else { return refuse("Empty message received.") };
+        if first.eq_ignore_ascii_case("@cancel_deferred_remove") {
+            if argv.len() != 1 {
+                return refuse("Invalid arguments for @cancel_deferred_remove");
+            }
+            return cell.md.cancel_deferred_remove().map(|()| None);
+        }
         if first.starts_with('@') {
             return refuse(&format!("Unsupported message sent to DM core: {first}"));
         }
@@ -292,36 +396,79 @@ impl DmControl {
         let _frame = current.enter("dev_wait");
         let cell = self.find(current, name)?;
         cell.md.events().wait(current, known);
-        Ok(Self::lines(current, &cell, |target| target.status(current, false)))
+        Ok(Self::lines(current, &cell, Which::Live, |target| target.status(current, false)))
     }
 
-    /// `dmsetup status [--noflush]`: a line per target.
+    /// `dmsetup status [--noflush]` of the live table: a line per target.
     ///
     /// # Errors
     /// `ENXIO` when there is no such device.
     pub fn status(&self, current: &Task, name: &str, noflush: bool) -> Result<Vec<String>, Errno> {
-        let cell = self.find(current, name)?;
-        Ok(Self::lines(current, &cell, |target| target.status(current, noflush)))
+        self.status_of(current, name, Which::Live, noflush)
     }
 
-    /// `dmsetup table`: a line per target.
+    /// `dmsetup table` of the live table: a line per target.
     ///
     /// # Errors
     /// `ENXIO` when there is no such device.
     pub fn table(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
-        let cell = self.find(current, name)?;
-        Ok(Self::lines(current, &cell, |target| target.table(current)))
+        self.table_of(current, name, Which::Live)
     }
 
-    /// `retrieve_status`, with the live table held.
-    fn lines(current: &Task, cell: &Cell, say: impl Fn(&dyn super::Target) -> String) -> Vec<String> {
-        cell.md.with_live_table(current, |table| {
+    /// `dmsetup status [--noflush] [--inactive]`: a line per target.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn status_of(&self, current: &Task, name: &str, which: Which, noflush: bool) -> Result<Vec<String>, Errno> {
+        let cell = self.find(current, name)?;
+        Ok(Self::lines(current, &cell, which, |target| target.status(current, noflush)))
+    }
+
+    /// `dmsetup table [--inactive]`: a line per target.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn table_of(&self, current: &Task, name: &str, which: Which) -> Result<Vec<String>, Errno> {
+        let cell = self.find(current, name)?;
+        Ok(Self::lines(current, &cell, which, |target| target.table(current)))
+    }
+
+    /// `DM_TABLE_DEPS`: the devices below, the one that was named last first.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn deps(&self, current: &Task, name: &str, which: Which) -> Result<Vec<DevId>, Errno> {
+        let cell = self.find(current, name)?;
+        let ids = |table: &Table| table.unique_devices().iter().map(|device| device.id()).collect();
+        Ok(Self::with_table(current, &cell, which, |table| table.map_or_else(Vec::new, ids)))
+    }
+
+    /// `dm_get_live_or_inactive_table`, around `use_it`.
+    fn with_table<R>(current: &Task, cell: &Cell, which: Which, use_it: impl FnOnce(Option<&Table>) -> R) -> R {
+        match which {
+            Which::Live => cell.md.with_live_table(current, use_it),
+            Which::Inactive => {
+                let table = |inactive: &Option<Slot>| inactive.as_ref().map(|slot| Arc::clone(slot.table()));
+                let table = cell.inactive.look(current, table);
+                use_it(table.as_deref())
+            }
+        }
+    }
+
+    /// `retrieve_status`, with the table held.
+    fn lines(current: &Task, cell: &Cell, which: Which, say: impl Fn(&dyn super::Target) -> String) -> Vec<String> {
+        Self::with_table(current, cell, which, |table| {
             let targets = table.map_or(&[][..], Table::targets);
             let line = |target: &super::table::TableTarget| {
                 format!("{} {} {} {}", target.range.begin, target.range.len, target.kind.name, say(&*target.target))
             };
             targets.iter().map(line).collect()
         })
+    }
+
+    /// The mapped device of that name: for what has no ioctl (internal suspend, holders).
+    pub fn mapped_device(&self, current: &Task, name: &str) -> Option<Arc<MappedDevice>> {
+        self.find(current, name).ok().map(|cell| Arc::clone(&cell.md))
     }
 
     /// The device of that name.
@@ -331,7 +478,7 @@ impl DmControl {
 
     /// Names of all devices, sorted.
     pub fn names(&self, current: &Task) -> Vec<String> {
-        self.cells.read(current).keys().cloned().collect()
+        self.registry.cells.read(current).keys().cloned().collect()
     }
 
     /// What must be true when nothing runs any more, for every device.
@@ -339,6 +486,6 @@ impl DmControl {
     /// # Errors
     /// What is not at rest.
     pub fn check_at_rest(&self, current: &Task) -> Result<(), String> {
-        self.cells.read(current).values().try_for_each(|cell| cell.md.at_rest())
+        self.registry.cells.read(current).values().try_for_each(|cell| cell.md.at_rest())
     }
 }

@@ -5,22 +5,26 @@
 //! the readers and then for what is in flight, so that after it nothing is mapped and nothing is under way (I7);
 //! bios are deferred and processed first in, first out (a suspend that comes between sends the one in
 //! hand to the end of the queue, as in the kernel).
-//! Not here: noflush push-back, file system freezing; internal suspend that nests.
+//! Not here: the list of deferred bios (`deferred`), what a table lets through (`limits`).
 
 use std::sync::{Arc, Weak};
 
-use super::accounting::IoAccounting;
+use super::accounting::{By, IoAccounting};
+use super::control::DeferredRemoval;
 use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::{Events, TargetHost};
 use super::limits::Takes;
 use super::split::split_and_process_bio;
 use super::table::{Slot, Table};
+use super::target::TargetType;
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
 use crate::sched::Task;
-use crate::sync::{Mutex, Srcu, Variable, Work};
+use crate::sched::cell::Tiny;
+use crate::sync::lock::MutexGuard;
+use crate::sync::{Mutex, Srcu, Variable, WaitQueue, Work};
 use crate::variants::{BioSplitSet, Planted, Split, Variants};
 
 /// What the SRCU domain publishes.
@@ -36,6 +40,10 @@ struct Live {
 struct SuspendState {
     /// `DMF_SUSPENDED`.
     suspended: bool,
+    /// `internal_suspend_count`.
+    internal: u32,
+    /// `DMF_FROZEN`.
+    frozen: Option<Arc<dyn Holder>>,
     /// The active slot; what readers see of it is published by `live`.
     active: Option<Slot>,
 }
@@ -64,6 +72,25 @@ pub struct MappedDevice {
     table_devices_lock: Mutex<()>,
     /// What the live table lets through: [`Takes`].
     takes: Variable,
+    /// `DMF_DEFERRED_REMOVE`.
+    to_be_removed: Variable,
+    /// Who waits for an internal resume (`wait_on_bit`).
+    internal_resume: WaitQueue,
+    /// What lives on the device and is frozen before a suspend.
+    holder: Tiny<Option<Arc<dyn Holder>>>,
+}
+
+/// What lives on a device, as a file system does: it is frozen before a suspend that flushes, so that what it has
+/// written is written (`bdev_freeze`, `bdev_thaw`).
+pub trait Holder: Send + Sync {
+    /// Writes everything out and begins nothing new.
+    ///
+    /// # Errors
+    /// Why it cannot; the suspend then does not take place.
+    fn freeze(&self, current: &Task) -> Result<(), Errno>;
+
+    /// May go on.
+    fn thaw(&self, current: &Task);
 }
 
 impl MappedDevice {
@@ -90,6 +117,9 @@ impl MappedDevice {
                 deferred: Deferred::new(current, name, bio_split, work),
                 table_devices_lock: Mutex::new(runtime, &named("table_devices_lock"), ()),
                 takes: Variable::new(runtime, &named("queue_limits"), 0),
+                to_be_removed: Variable::new(runtime, &named("deferred_remove"), 0),
+                internal_resume: WaitQueue::new(runtime, &named("internal_resume")),
+                holder: Tiny::new(None),
             }
         })
     }
@@ -128,6 +158,42 @@ impl MappedDevice {
     /// `mutex_lock(&md->table_devices_lock)`.
     pub(super) fn table_devices_lock<'a>(&'a self, current: &'a Task) -> impl Drop + 'a {
         self.table_devices_lock.lock(current)
+    }
+
+    /// `DMF_DEFERRED_REMOVE`.
+    pub(super) fn is_to_be_removed(&self) -> bool {
+        self.to_be_removed.get() != 0
+    }
+
+    /// Sets `DMF_DEFERRED_REMOVE`.
+    pub(super) fn set_to_be_removed(&self) {
+        self.to_be_removed.set(1);
+    }
+
+    /// `dm_cancel_deferred_remove`.
+    ///
+    /// # Errors
+    /// None: a device that is being deleted is not found any more.
+    pub(super) fn cancel_deferred_remove(&self) -> Result<(), Errno> {
+        self.to_be_removed.set(0);
+        Ok(())
+    }
+
+    /// What lives on the device from now on.
+    pub fn set_holder(&self, current: &Task, holder: Option<Arc<dyn Holder>>) {
+        *self.holder.lock_for(current) = holder;
+    }
+
+    /// The target type of the live table that cannot be replaced by others (`md->immutable_target_type`).
+    pub(super) fn immutable_type(&self) -> Option<&'static TargetType> {
+        self.live.published().table.as_ref().and_then(|table| table.immutable_type())
+    }
+
+    /// `dm_table_event` of the live table, if there is one.
+    pub(super) fn raise_event(&self, current: &Task) {
+        if self.live_table(current).is_some() {
+            self.events.raise(current);
+        }
     }
 
     /// Its events.
@@ -215,22 +281,57 @@ impl MappedDevice {
         }
     }
 
-    /// `dm_suspend`, with lockfs left out.
+    /// `dm_suspend`.
     ///
     /// # Errors
-    /// `EINVAL` when it is suspended already (the ioctl looks first, so only the loser of a race sees it).
+    /// `EINVAL` when it is suspended already (the ioctl looks first, so only the loser of a race sees it); what a holder
+    /// that cannot be frozen answers.
     pub fn suspend(&self, current: &Task, flags: SuspendFlags) -> Result<(), Errno> {
         let _frame = current.enter("dm_suspend");
-        let mut state = self.suspend_lock.lock(current);
+        let mut state = self.lock_when_not_internal(current, true);
         if state.suspended {
             return Err(Errno::EINVAL);
         }
+        self.quiesce(current, &mut state, flags, By::User)?;
+        state.suspended = true;
+        Ok(())
+    }
+
+    /// Takes the suspend lock when the device is not suspended internally, or, where that is not the point, when the
+    /// user's suspension is `as_is` already.
+    fn lock_when_not_internal<'a>(&'a self, current: &'a Task, as_is: bool) -> MutexGuard<'a, SuspendState> {
+        loop {
+            let state = self.suspend_lock.lock(current);
+            if state.suspended == as_is || !self.accounting.is_suspended_internally() {
+                return state;
+            }
+            drop(state);
+            self.internal_resume.wait_event(current, || !self.accounting.is_suspended_internally());
+        }
+    }
+
+    /// `__dm_suspend` and the `postsuspend` hooks.
+    fn quiesce(&self, current: &Task, state: &mut SuspendState, flags: SuspendFlags, by: By) -> Result<(), Errno> {
+        let _frame = current.enter("__dm_suspend");
         let table = self.live.published().table;
         let targets = table.as_deref().map_or(&[][..], Table::targets);
         let noflush = flags.contains(SuspendFlags::NOFLUSH);
         // Before presuspend: a target that pushes bios back looks at it.
         self.accounting.set_noflush_suspending(noflush);
         targets.iter().for_each(|target| target.target.presuspend(current));
+        // noflush takes precedence over lockfs; without a table there is nothing to write to.
+        let holder = self.holder.lock_for(current).clone();
+        if !noflush
+            && flags.contains(SuspendFlags::LOCKFS)
+            && table.is_some()
+            && let Some(holder) = holder
+        {
+            if let Err(errno) = holder.freeze(current) {
+                targets.iter().for_each(|target| target.target.presuspend_undo(current));
+                return Err(errno);
+            }
+            state.frozen = Some(holder);
+        }
         self.accounting.set_block_io(true);
         self.live.publish(current, Live { table: table.clone(), block_io: true });
         self.live.synchronize(current);
@@ -239,8 +340,7 @@ impl MappedDevice {
             self.accounting.wait_until_idle(current);
         }
         self.accounting.check_nothing_in_flight(current);
-        state.suspended = true;
-        self.accounting.set_suspended(true);
+        self.accounting.set_suspended(by, true);
         self.accounting.set_noflush_suspending(false);
         self.accounting.set_post_suspending(true);
         targets.iter().for_each(|target| target.target.postsuspend(current));
@@ -263,6 +363,66 @@ impl MappedDevice {
         self.accounting.set_block_io(live.block_io);
         self.live.publish(current, live);
         self.deferred.kick(current);
+    }
+
+    /// `dm_internal_suspend_noflush`: as a suspend, for the kernel's own use; nests, also with a user's.
+    pub fn internal_suspend(&self, current: &Task) {
+        let _frame = current.enter("dm_internal_suspend_noflush");
+        let mut state = self.suspend_lock.lock(current);
+        state.internal += 1;
+        if state.internal > 1 {
+            return;
+        }
+        if state.suspended {
+            return self.accounting.set_suspended(By::Kernel, true);
+        }
+        let done = self.quiesce(current, &mut state, SuspendFlags::NOFLUSH, By::Kernel);
+        done.expect("a suspend that freezes nobody succeeds");
+    }
+
+    /// `dm_internal_resume`: ends the outermost internal suspend if it is the last to. A `BUG` without one.
+    pub fn internal_resume(&self, current: &Task) {
+        let _frame = current.enter("dm_internal_resume");
+        let mut state = self.suspend_lock.lock(current);
+        if state.internal == 0 {
+            current.bug(format!("{}: internal resume without an internal suspend", self.name));
+        }
+        state.internal -= 1;
+        if state.internal > 0 {
+            return;
+        }
+        if !state.suspended
+            && let Some(table) = self.live.published().table
+            && let Err(errno) = self.resume_targets(current, &table)
+        {
+            // Nobody can be told: it stays suspended, for the user to see to.
+            let message = format!("device-mapper: core: Preresume method failed: -{}", errno.number());
+            self.core.log(current, message);
+            state.suspended = true;
+            self.accounting.set_suspended(By::User, true);
+        }
+        self.accounting.set_suspended(By::Kernel, false);
+        if !state.suspended {
+            self.let_io_flow(current, &mut state);
+        }
+        drop(state);
+        self.internal_resume.wake_up_all(current);
+    }
+
+    /// `dm_queue_flush` and `unlock_fs`.
+    fn let_io_flow(&self, current: &Task, state: &mut SuspendState) {
+        self.accounting.set_block_io(false);
+        let live = self.live.published();
+        self.live.publish(current, Live { block_io: false, ..live });
+        self.deferred.kick(current);
+        if let Some(holder) = state.frozen.take() {
+            holder.thaw(current);
+        }
+    }
+
+    /// Whether it is suspended by the kernel itself.
+    pub fn is_suspended_internally(&self) -> bool {
+        self.accounting.is_suspended_internally()
     }
 
     /// Holds the suspend lock around `section`: [`Planted::LocksBackwards`].
@@ -304,18 +464,14 @@ impl MappedDevice {
     /// `EINVAL` when it is not suspended, or has no table to run with (it stays suspended then).
     pub fn resume(&self, current: &Task) -> Result<(), Errno> {
         let _frame = current.enter("dm_resume");
-        let mut state = self.suspend_lock.lock(current);
+        let mut state = self.lock_when_not_internal(current, false);
         let live = self.live.published();
         let Some(table) = live.table.as_deref().filter(|_| state.suspended) else { return Err(Errno::EINVAL) };
         self.resume_targets(current, table)?;
         state.suspended = false;
         // Before I/O can flow, so that nobody who maps sees the device still marked as suspended.
-        self.accounting.set_suspended(false);
-        self.accounting.set_block_io(false);
-        self.live.publish(current, Live { block_io: false, ..live });
-        drop(state);
-        // dm_queue_flush
-        self.deferred.kick(current);
+        self.accounting.set_suspended(By::User, false);
+        self.let_io_flow(current, &mut state);
         Ok(())
     }
 
@@ -360,28 +516,41 @@ impl MappedDevice {
 }
 
 /// The driver of a mapped device's disk.
-pub(super) struct DmDriver(pub(super) Arc<MappedDevice>);
+pub(super) struct DmDriver {
+    pub(super) md: Arc<MappedDevice>,
+    pub(super) removal: Arc<DeferredRemoval>,
+}
 
 impl Driver for DmDriver {
     #[inline]
     fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
-        self.0.submit(current, dev, bio);
+        self.md.submit(current, dev, bio);
     }
 
     fn has_write_cache(&self) -> bool {
-        self.0.takes(Takes::FLUSH)
+        self.md.takes(Takes::FLUSH)
     }
 
     fn takes(&self, op: BioOp) -> bool {
         match op {
             BioOp::Read | BioOp::Write | BioOp::Flush => true,
-            BioOp::Discard => self.0.takes(Takes::DISCARD),
-            BioOp::SecureErase => self.0.takes(Takes::SECURE_ERASE),
-            BioOp::WriteZeroes => self.0.takes(Takes::WRITE_ZEROES),
+            BioOp::Discard => self.md.takes(Takes::DISCARD),
+            BioOp::SecureErase => self.md.takes(Takes::SECURE_ERASE),
+            BioOp::WriteZeroes => self.md.takes(Takes::WRITE_ZEROES),
+        }
+    }
+
+    fn wants_last_close(&self) -> bool {
+        self.md.is_to_be_removed()
+    }
+
+    fn last_close(&self, current: &Task) {
+        if self.md.planted() != Planted::ForgetsRemoval {
+            self.removal.kick(current);
         }
     }
 
     fn has_nowait(&self) -> bool {
-        self.0.takes(Takes::NOWAIT)
+        self.md.takes(Takes::NOWAIT)
     }
 }

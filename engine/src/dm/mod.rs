@@ -9,7 +9,7 @@
 //!
 //! Invariants: a table is immutable once loaded; no target is called between the return of a suspend and the resume
 //! (I7); an original bio ends after all its pieces, and in error if any piece did (I12).
-//! Not here: any target type; request-based dm; internal suspend that nests, deferred removal.
+//! Not here: any target type; request-based dm.
 
 pub mod accounting;
 pub mod args;
@@ -27,9 +27,9 @@ pub mod table;
 pub mod target;
 mod tio;
 
-pub use control::{DeviceTable, DmControl};
+pub use control::{DeviceInfo, DeviceTable, DmControl, Which};
 pub use errno::Errno;
 pub use host::TargetHost;
-pub use mapped_device::{MappedDevice, SuspendFlags};
+pub use mapped_device::{Holder, MappedDevice, SuspendFlags};
 pub use table::Table;
 pub use target::{Ended, Mapped, Target, TargetArgs, TargetFeatures, TargetRange, TargetType};

@@ -13,7 +13,7 @@ use super::accounting::IoAccounting;
 use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::TargetHost;
-use super::target::{Target, TargetArgs, TargetRange, TargetType};
+use super::target::{Target, TargetArgs, TargetFeatures, TargetRange, TargetType};
 use crate::block::{BioSet, BlockCore, Device};
 use crate::sched::Task;
 use crate::sync::Mempool;
@@ -89,7 +89,7 @@ impl Table {
         let mut end = Sectors::ZERO;
         for line in lines {
             let words = split_args(line);
-            let target = Self::add_target(current, &words, end, context, &refuse).inspect_err(|_| {
+            let target = Self::add_target(current, &words, (end, &targets), context, &refuse).inspect_err(|_| {
                 context.core.log(current, "device-mapper: ioctl: error adding target to table".to_owned());
             })?;
             end = target.range.begin + target.range.len;
@@ -106,7 +106,7 @@ impl Table {
     fn add_target(
         current: &Task,
         words: &[String],
-        end: Sectors,
+        (end, before): (Sectors, &[TableTarget]),
         context: &TableContext<'_>,
         refuse: &dyn Fn(&str) -> Errno,
     ) -> Result<TableTarget, Errno> {
@@ -126,6 +126,9 @@ impl Table {
         let Some(kind) = context.types.iter().copied().find(|kind| kind.name == name) else {
             return Err(refuse(&format!("{name}: unknown target type")));
         };
+        if let Some(complaint) = mixes(before, kind) {
+            return Err(refuse(&complaint));
+        }
         if begin != end && context.core.variants().planted != Planted::AcceptsGaps {
             return Err(refuse(&format!("{name}: Gap in table (-EINVAL)")));
         }
@@ -194,6 +197,17 @@ impl Table {
         self.targets.iter().flat_map(|target| target.target.devices(&target.range)).collect()
     }
 
+    /// `dm_table_get_immutable_target_type`.
+    pub fn immutable_type(&self) -> Option<&'static TargetType> {
+        let kind = self.targets.first()?.kind;
+        kind.features.contains(TargetFeatures::IMMUTABLE).then_some(kind)
+    }
+
+    /// `dm_table_get_wildcard_target`: whether it may replace an immutable one.
+    pub fn has_wildcard(&self) -> bool {
+        self.targets.iter().any(|target| target.kind.features.contains(TargetFeatures::WILDCARD))
+    }
+
     /// `t->devices`: every device once, the one that was named last first.
     pub fn unique_devices(&self) -> Vec<Arc<Device>> {
         let mut unique: Vec<Arc<Device>> = Vec::new();
@@ -216,31 +230,54 @@ impl Table {
     }
 }
 
+/// Whether a target type may not follow those that the table has: singleton and immutable types (dm-spec §7.4).
+fn mixes(before: &[TableTarget], kind: &'static TargetType) -> Option<String> {
+    let first = before.first()?.kind;
+    if first.features.contains(TargetFeatures::SINGLETON) {
+        return Some(format!("target type {} must appear alone in table", first.name));
+    }
+    if kind.features.contains(TargetFeatures::SINGLETON) {
+        return Some(format!("{}: singleton target type must appear alone in table", kind.name));
+    }
+    let immutable = first.features.contains(TargetFeatures::IMMUTABLE);
+    let clash =
+        immutable && !std::ptr::eq(first, kind) || !immutable && kind.features.contains(TargetFeatures::IMMUTABLE);
+    clash.then(|| format!("{}: immutable target type cannot be mixed with other target types", kind.name))
+}
+
 /// A table in the active or inactive slot of its device: holds the devices below open until it is dropped, which is
 /// `dm_table_destroy` as far as others can see it. (Not left to the last reference to the table, which a worker that has
 /// just ended the last bio may still have in hand.)
-pub struct Slot(Arc<Table>);
+pub struct Slot {
+    table: Arc<Table>,
+    /// The devices below have been closed.
+    closed: bool,
+}
 
 impl Slot {
     fn new(table: Table) -> Self {
         table.devices().iter().for_each(|(device, _, _)| device.open());
-        Self(Arc::new(table))
+        Self { table: Arc::new(table), closed: false }
     }
 
     /// The table in it.
     pub const fn table(&self) -> &Arc<Table> {
-        &self.0
+        &self.table
     }
 
     /// `dm_table_destroy`: the targets' destructors, then the devices below.
-    pub fn destroy(self, current: &Task) {
-        self.0.targets().iter().for_each(|target| target.target.dtr(current));
+    pub fn destroy(mut self, current: &Task) {
+        self.table.targets().iter().for_each(|target| target.target.dtr(current));
+        self.closed = true;
+        self.table.devices().iter().for_each(|(device, _, _)| device.put(current));
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.devices().iter().for_each(|(device, _, _)| device.close());
+        if !self.closed {
+            self.table.devices().iter().for_each(|(device, _, _)| device.close());
+        }
     }
 }
 

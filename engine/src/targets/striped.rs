@@ -146,7 +146,7 @@ impl Target for Striped {
                 *errors += 1;
                 *errors
             });
-            if errors < IO_ERROR_THRESHOLD {
+            if errors < IO_ERROR_THRESHOLD && self.planted != Planted::EventsLost {
                 self.wq.queue(current, &self.trigger_event);
             }
         }

@@ -32,6 +32,33 @@ pub enum Control<'a> {
     Resume(&'a str),
     /// `DM_DEV_REMOVE`.
     Remove(&'a str),
+    /// The same with `DM_DEFERRED_REMOVE`.
+    RemoveDeferred(&'a str),
+    /// `DM_TABLE_CLEAR`.
+    Clear(&'a str),
+    /// `DM_DEV_RENAME`: device and new name.
+    Rename(&'a str, &'a str),
+    /// `DM_DEV_RENAME` with `DM_UUID_FLAG`: device and uuid.
+    SetUuid(&'a str, &'a str),
+    /// `DM_TARGET_MSG`: gives the reply, if there is one.
+    Message {
+        /// The device.
+        device: &'a str,
+        /// A sector of the target.
+        sector: Sectors,
+        /// The message.
+        text: &'a str,
+    },
+    /// `DM_DEV_WAIT`: device and the number of an event, or `None` for the last one.
+    WaitEvent(&'a str, Option<u32>),
+    /// The number of the last event: gives a number.
+    EventNr(&'a str),
+    /// `DM_TABLE_DEPS`, of the inactive table if asked: gives `major:minor`s.
+    Deps(&'a str, bool),
+    /// As [`Control::Status`], of the inactive table.
+    InactiveStatus(&'a str),
+    /// As [`Control::Table`], of the inactive table.
+    InactiveTable(&'a str),
     /// `DM_TABLE_STATUS`: gives lines.
     Status(&'a str),
     /// The same for the table: gives lines.

@@ -11,8 +11,8 @@ use dmlab_scenarios::{Action, Condition, MustBlock, Repeat, Step, Wait};
 use dmlab_units::Nanos;
 
 use super::steps::describe;
-use super::{Flow, Script, Stopped, printed};
-use crate::backend::{Branch, Control, Flag, Started};
+use super::{Flow, Script, Stopped, admin, printed};
+use crate::backend::{Branch, Flag, Started};
 
 impl Script {
     /// Carries out a list of steps, and then joins what it has left in the background.
@@ -111,8 +111,8 @@ impl Script {
 
     pub(super) fn wait(&self, flow: Flow<'_>, line: u32, wait: &Wait) -> Result<(), Stopped> {
         let (operation, wanted) = match &wait.condition {
-            Condition::Status(printed) => (Control::Status(&printed.device), &printed.wanted),
-            Condition::Table(printed) => (Control::Table(&printed.device), &printed.wanted),
+            Condition::Status(printed) => (admin::status_of(printed), &printed.wanted),
+            Condition::Table(printed) => (admin::table_of(printed), &printed.wanted),
         };
         let begin = flow.actor.now();
         loop {

@@ -8,6 +8,7 @@
 //! same findings.
 //! Not here: verdicts ([`crate::judge`]).
 
+mod admin;
 mod findings;
 mod flow;
 mod load;
@@ -19,7 +20,7 @@ mod steps;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dmlab_scenarios::{Action, DeviceKind, Fault, MustBlock, Repeat, Scenario, Step};
+use dmlab_scenarios::{Action, Admin, DeviceKind, Fault, MustBlock, Outcome, Repeat, Scenario, Step, Verb};
 use dmlab_units::Seed;
 
 pub use findings::{Findings, LoadFinding};
@@ -124,6 +125,9 @@ fn created_by(steps: &[Step], names: &mut BTreeSet<String>) {
         match &step.action {
             Action::Create { device, .. } => {
                 names.insert(device.clone());
+            }
+            Action::Admin(Admin { verb: Verb::Rename { to }, outcome: Outcome::Ok, .. }) => {
+                names.insert(to.clone());
             }
             Action::Parallel(branches) | Action::Background(branches) => {
                 branches.iter().for_each(|(_, steps)| created_by(steps, names));

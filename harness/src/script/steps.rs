@@ -10,7 +10,7 @@ use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Step, Su
 use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
-use super::{Flow, Script, Stopped, printed};
+use super::{Flow, Script, Stopped, admin, printed};
 use crate::backend::{Actor, Control};
 
 /// Sectors of one I/O of a stamp or a check.
@@ -37,8 +37,9 @@ impl Script {
             }
             Action::Resume { device, outcome } => control(Control::Resume(device), *outcome),
             Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
-            Action::Status(printed) => self.compare(actor, line, Control::Status(&printed.device), &printed.wanted),
-            Action::Table(printed) => self.compare(actor, line, Control::Table(&printed.device), &printed.wanted),
+            Action::Admin(admin) => self.admin(actor, line, admin),
+            Action::Status(printed) => self.compare(actor, line, admin::status_of(printed), &printed.wanted),
+            Action::Table(printed) => self.compare(actor, line, admin::table_of(printed), &printed.wanted),
             Action::Submit(submit) => self.submit(actor, line, submit),
             Action::Run(load) => self.load(flow, line, load),
             Action::Stamp(extent) => self.stamp(actor, line, extent),
@@ -104,7 +105,13 @@ impl Script {
         Ok(())
     }
 
-    fn expect(&self, line: u32, what: &str, result: Result<(), Errno>, outcome: Outcome) -> Result<(), Stopped> {
+    pub(super) fn expect(
+        &self,
+        line: u32,
+        what: &str,
+        result: Result<(), Errno>,
+        outcome: Outcome,
+    ) -> Result<(), Stopped> {
         match result {
             Ok(()) if outcome.admits_success() => Ok(()),
             Err(errno) if outcome.admits_error(errno) => Ok(()),
@@ -209,6 +216,16 @@ pub(super) fn describe(operation: Control<'_>) -> String {
         Control::Suspend { device, .. } => format!("suspend {device}"),
         Control::Resume(device) => format!("resume {device}"),
         Control::Remove(device) => format!("remove {device}"),
+        Control::RemoveDeferred(device) => format!("deferred remove of {device}"),
+        Control::Clear(device) => format!("clear {device}"),
+        Control::Rename(device, to) => format!("rename {device} to {to}"),
+        Control::SetUuid(device, _) => format!("uuid of {device}"),
+        Control::Message { device, text, .. } => format!("message {text:?} to {device}"),
+        Control::WaitEvent(device, _) => format!("wait for an event of {device}"),
+        Control::EventNr(device) => format!("event number of {device}"),
+        Control::Deps(device, _) => format!("deps of {device}"),
+        Control::InactiveStatus(device) => format!("status of the inactive table of {device}"),
+        Control::InactiveTable(device) => format!("inactive table of {device}"),
         Control::Status(device) => format!("status of {device}"),
         Control::Table(device) => format!("table of {device}"),
     }

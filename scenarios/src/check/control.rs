@@ -8,7 +8,7 @@ use super::table::{self, Lines};
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Action, Outcome, values};
+use crate::{Action, Admin, Outcome, Verb, values};
 
 pub(super) fn create(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
     let (device, outcome) = verb(node, "a `create` step", scope, sink)?;
@@ -21,12 +21,23 @@ pub(super) fn resume(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
 }
 
 pub(super) fn remove(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let (device, outcome) = verb(node, "a `remove` step", scope, sink)?;
-    Some(Action::Remove { device, outcome })
+    if let Kind::Scalar(_) = &node.kind {
+        return Some(Action::Remove { device: scope.dm(node, sink)?.name, outcome: Outcome::Ok });
+    }
+    let mut fields = Fields::open(node, "a `remove` step", sink)?;
+    let device = fields.required("device", |node, sink| scope.dm(node, sink));
+    let deferred = fields.or("deferred", false, values::truth);
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    fields.finish()?;
+    let (device, outcome) = (device?.name, outcome?);
+    Some(match deferred? {
+        true => Action::Admin(Admin { device, verb: Verb::RemoveDeferred, outcome }),
+        false => Action::Remove { device, outcome },
+    })
 }
 
 /// A device, or a map of the device and what must come of the verb.
-fn verb(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(String, Outcome)> {
+pub(super) fn verb(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(String, Outcome)> {
     if let Kind::Scalar(_) = &node.kind {
         return Some((scope.dm(node, sink)?.name, Outcome::Ok));
     }

@@ -4,11 +4,12 @@
 //! report about the same text; the result is there only if nothing was reported.
 //!
 //! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
-//! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` (dmsetup's verbs),
-//! `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow` (steps that hold
-//! steps), then `explore`, `bound` and `expect`.
+//! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` and `admin`
+//! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow`
+//! (steps that hold steps), then `explore`, `bound` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
+mod admin;
 mod bound;
 mod cell;
 mod control;

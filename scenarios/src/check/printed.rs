@@ -36,6 +36,7 @@ pub(super) fn printed(node: &Node, what: &'static str, scope: &Scope, sink: &mut
     let matches = keys.optional("matches", |node, sink| values::one_or_more(node, "patterns", sink, pattern));
     let fields = keys.optional("fields", |node, sink| fields(node, scope, sink));
     let line = keys.optional("line", |node, sink| values::count(node, 1..=PLACE_MAX, sink));
+    let inactive = keys.or("inactive", false, values::truth);
     let error = keys.optional("expect", error);
     let span = keys.span();
     keys.finish()?;
@@ -51,7 +52,7 @@ pub(super) fn printed(node: &Node, what: &'static str, scope: &Scope, sink: &mut
     }
     let fields = fields.map(|fields| Wanted::Fields { line: line.unwrap_or(1), fields });
     let wanted = lines.map(Wanted::Lines).or(matches.map(Wanted::Matches)).or(fields).or(error.map(Wanted::Error))?;
-    Some(Printed { device: device?.name, wanted })
+    Some(Printed { device: device?.name, inactive: inactive?, wanted })
 }
 
 /// A regular expression.

@@ -2,10 +2,10 @@
 //!
 //! Invariants: a step is a map with exactly one key, the action; every step has the line it stands in; recursion is
 //! bounded by the nesting that `yaml` allows.
-//! Not here: the actions themselves (`control`, `printed`, `io`, `load`, `fault`, `flow`).
+//! Not here: the actions themselves (`control`, `admin`, `printed`, `io`, `load`, `fault`, `flow`).
 
 use super::scope::Scope;
-use super::{control, fault, flow, io, load, printed};
+use super::{admin, control, fault, flow, io, load, printed};
 use crate::fields::Checked;
 use crate::nearest;
 use crate::node::{Kind, Node};
@@ -19,6 +19,13 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("suspend", control::suspend),
     ("resume", control::resume),
     ("remove", control::remove),
+    ("clear", admin::clear),
+    ("rename", admin::rename),
+    ("set_uuid", admin::set_uuid),
+    ("message", admin::message),
+    ("wait_event", admin::wait_event),
+    ("events", admin::events),
+    ("deps", admin::deps),
     ("status", printed::status),
     ("table", printed::table),
     ("submit", io::submit),

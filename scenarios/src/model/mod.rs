@@ -1,6 +1,6 @@
 //! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
 //!
-//! Reading order: [`Scenario`], then its parts: `device`, `step` with `flow`, `printed`, `outcome`,
+//! Reading order: [`Scenario`], then its parts: `device`, `step` with `admin`, `flow`, `printed`, `outcome`,
 //! `io`, `load` and `fault`, `expect`, `explore`.
 //!
 //! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
@@ -9,6 +9,7 @@
 //! Not here: how it was written (see `check`), what a variant axis may be (the engine's catalogue; the harness checks
 //! it), and what the run's verdict is (the harness).
 
+mod admin;
 mod device;
 mod expect;
 mod explore;
@@ -21,6 +22,7 @@ mod printed;
 mod scenario;
 mod step;
 
+pub use admin::{Admin, Verb};
 pub use device::{Device, DeviceKind, FileDevice, Spread, Timed};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};

@@ -13,6 +13,8 @@ use super::{Bound, Outcome};
 pub struct Printed {
     /// The device.
     pub device: String,
+    /// Of its inactive table.
+    pub inactive: bool,
     /// What it must print.
     pub wanted: Wanted,
 }

@@ -6,7 +6,7 @@
 
 use dmlab_units::{Nanos, Sectors};
 
-use super::{Extent, Fault, Load, MustBlock, Outcome, Printed, Repeat, Submit, Wait};
+use super::{Admin, Extent, Fault, Load, MustBlock, Outcome, Printed, Repeat, Submit, Wait};
 
 /// A step and where it stands in the file.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -61,6 +61,8 @@ pub enum Action {
         /// What must come of it.
         outcome: Outcome,
     },
+    /// Messages, events, names and the like.
+    Admin(Admin),
     /// What `dmsetup status` must print.
     Status(Printed),
     /// What `dmsetup table` must print.

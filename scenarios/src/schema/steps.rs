@@ -4,7 +4,10 @@
 
 use super::fault::{FAULT, HEAL};
 use super::load::LOAD;
-use super::texts::{AT, DURATION, FIELD, ON, OUTCOME, PATTERN, PRINTED_LINE, SECTORS, TABLE_LINE, TASK, TRUTH, WORD};
+use super::texts::{
+    AFTER, AT, DURATION, FIELD, FILLED, ON, OUTCOME, PATTERN, PRINTED_LINE, REFERENCE, SECTORS, TABLE_LINE, TASK,
+    TRUTH, WORD,
+};
 use super::words::{Key, Map, Shape, Value, choice, fields, may, must, or, words};
 
 /// The kernel counts a bio's bytes in 32 bits.
@@ -31,6 +34,13 @@ pub(super) static STEP: Map = choice(
             "Resume a dm device; the inactive table becomes live.",
         ),
         may("remove", Value::Either(&[ON, Value::Map(&REMOVE)]), "Remove a dm device."),
+        may("clear", Value::Either(&[ON, Value::Map(&CLEAR)]), "Drop the inactive table of a dm device."),
+        may("rename", Value::Map(&RENAME), "Give a dm device another name."),
+        may("set_uuid", Value::Map(&SET_UUID), "Give a dm device a uuid."),
+        may("message", Value::Map(&MESSAGE), "Send a message to a target, or to the core (`@...`)."),
+        may("wait_event", Value::Map(&WAIT_EVENT), "Wait until a dm device has had another event."),
+        may("events", Value::Map(&EVENTS), "The number of a dm device's last event."),
+        may("deps", Value::Map(&DEPS), "What `dmsetup deps` must print."),
         may("status", Value::Map(&STATUS), "What `dmsetup status` must print."),
         may("table", Value::Map(&TABLE), "What `dmsetup table` must print."),
         may("submit", Value::Map(&SUBMIT), "Submit one bio and wait for it."),
@@ -83,7 +93,84 @@ static RESUME: Map = fields(
 static REMOVE: Map = fields(
     "a `remove` step",
     "Remove a dm device.",
+    &[
+        must("device", ON, DEVICE),
+        or("deferred", "false", TRUTH, "When it is open: once it is closed."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static CLEAR: Map = fields(
+    "a `clear` step",
+    "Drop the inactive table of a dm device.",
     &[must("device", ON, DEVICE), or("expect", "ok", OUTCOME, EXPECT)],
+);
+
+static RENAME: Map = fields(
+    "a `rename` step",
+    "Give a dm device another name.",
+    &[
+        must("device", ON, DEVICE),
+        must("to", ON, "The name: that of a declared dm device that no step creates."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static SET_UUID: Map = fields(
+    "a `set_uuid` step",
+    "Give a dm device a uuid.",
+    &[
+        must("device", ON, DEVICE),
+        must("uuid", Value::Scalar(&FILLED), "The uuid."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static MESSAGE: Map = fields(
+    "a `message` step",
+    "Send a message to a target, or to the core.",
+    &[
+        must("to", ON, DEVICE),
+        or("sector", "0", AT, "To the target with this sector."),
+        must("text", Value::Scalar(&FILLED), "The message, in words."),
+        may("reply", Value::Scalar(&FILLED), "What must be answered."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static WAIT_EVENT: Map = fields(
+    "a `wait_event` step",
+    "Wait until the number of the device's last event is another.",
+    &[
+        must("on", ON, DEVICE),
+        or("after", "current", Value::Scalar(&AFTER), "Than this number, or than now."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static EVENTS: Map = fields(
+    "an `events` step",
+    "The number of the device's last event.",
+    &[
+        must("of", ON, DEVICE),
+        must("is", Value::Number(0, u32::MAX as u64), "The number."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static DEPS: Map = fields(
+    "a `deps` step",
+    "The devices that a table stands on.",
+    &[
+        must("of", ON, DEVICE),
+        must(
+            "is",
+            Value::OneOrMore(&Value::Scalar(&REFERENCE)),
+            "The devices, the one that the table names last first.",
+        ),
+        or("inactive", "false", TRUTH, "Of the inactive table."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
 );
 
 static SUSPEND: Map = fields(
@@ -107,7 +194,7 @@ static RELOAD: Map = fields(
 );
 
 const FORMS: Shape = Shape::OneOf(&["is", "matches", "fields", "expect"]);
-static PRINTS: [Key; 6] = [
+static PRINTS: [Key; 7] = [
     must("of", ON, DEVICE),
     may("is", Value::OneOrMore(&Value::Scalar(&PRINTED_LINE)), "The lines, exactly."),
     may(
@@ -117,6 +204,7 @@ static PRINTS: [Key; 6] = [
     ),
     may("fields", Value::MapOf(&WORD, &Value::Scalar(&FIELD)), "Words of one line, counted from 1."),
     or("line", "1", Value::Number(1, 1_000_000), "Which line `fields` are words of, from 1."),
+    or("inactive", "false", TRUTH, "Of the inactive table."),
     may("expect", OUTCOME, "Asking must fail with this error."),
 ];
 

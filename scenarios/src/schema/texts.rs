@@ -8,6 +8,13 @@ use super::words::{Also, Text, Value, words};
 /// Anything, so long as there is something in it.
 pub(super) static FILLED: Text = Text { about: "a text", pattern: r"\S", also: Also::Scalars, examples: &[] };
 
+pub(super) static AFTER: Text = Text {
+    about: "the number of an event, or `current`",
+    pattern: "^(current|\\+?[0-9]+)$",
+    also: Also::Integers,
+    examples: &["current", "0"],
+};
+
 pub(super) static ID: Text = Text {
     about: "words of a-z, 0-9 and `-`, with `/` between them",
     pattern: "^[a-z0-9-]+(/[a-z0-9-]+)*$",

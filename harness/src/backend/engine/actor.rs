@@ -71,6 +71,24 @@ impl Actor for EngineActor<'_> {
             }
             Control::Resume(name) => done(dm.resume(current, name)),
             Control::Remove(name) => done(dm.remove(current, name)),
+            Control::RemoveDeferred(name) => done(dm.remove_deferred(current, name)),
+            Control::Clear(name) => done(dm.clear(current, name)),
+            Control::Rename(name, to) => done(dm.rename(current, name, to)),
+            Control::SetUuid(name, uuid) => done(dm.set_uuid(current, name, uuid)),
+            Control::Message { device, sector, text } => {
+                dm.message(current, device, sector, text).map(|reply| reply.into_iter().collect())
+            }
+            Control::WaitEvent(name, after) => match after.map_or_else(|| dm.event_nr(current, name), Ok) {
+                Ok(after) => dm.wait_event(current, name, after),
+                Err(errno) => Err(errno),
+            },
+            Control::EventNr(name) => dm.event_nr(current, name).map(|number| vec![number.to_string()]),
+            Control::Deps(name, inactive) => {
+                let which = if inactive { dm::Which::Inactive } else { dm::Which::Live };
+                dm.deps(current, name, which).map(|ids| ids.iter().map(ToString::to_string).collect())
+            }
+            Control::InactiveStatus(name) => dm.status_of(current, name, dm::Which::Inactive, false),
+            Control::InactiveTable(name) => dm.table_of(current, name, dm::Which::Inactive),
             Control::Status(name) => dm.status(current, name, false),
             Control::Table(name) => dm.table(current, name),
         };

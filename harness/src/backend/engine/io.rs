@@ -58,7 +58,10 @@ impl<'a> EngineDevice<'a> {
 
 impl Drop for EngineDevice<'_> {
     fn drop(&mut self) {
-        self.device.close();
+        if std::thread::panicking() {
+            return self.device.close();
+        }
+        self.device.put(self.current);
     }
 }
 

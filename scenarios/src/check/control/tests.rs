@@ -28,7 +28,11 @@ fn verbs_take_a_device_or_a_device_and_what_must_come_of_it() {
         ),
         (
             "table: { of: t, is: '0 16 linear $d 0' }",
-            Action::Table(Printed { device: device(), wanted: Wanted::Lines(vec!["0 16 linear $d 0".to_owned()]) }),
+            Action::Table(Printed {
+                device: device(),
+                inactive: false,
+                wanted: Wanted::Lines(vec!["0 16 linear $d 0".to_owned()]),
+            }),
         ),
     ] {
         assert_eq!(step(text), Ok(wanted), "{text}");
