@@ -115,9 +115,8 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with the document or the wishes, located in the document.
     pub fn of(document: &Arc<Document>, wishes: &Wishes) -> Result<Vec<Self>, Diagnostics> {
-        let axes = check_axes(document).into_iter().chain(history::check(document));
         let rest = document.check().err().into_iter().flatten();
-        let wrong: Diagnostics = axes.chain(rest).collect();
+        let wrong: Diagnostics = check_engine(document).into_iter().chain(rest).collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -186,6 +185,11 @@ const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
         (Runtime::Threads, Clock::Virtual) => RunOn::Virtual,
         (Runtime::Threads, _) => RunOn::Threads,
     }
+}
+
+/// What only the engine knows to be wrong in a document: axes, values, kernels.
+pub(crate) fn check_engine(document: &Document) -> Vec<Diagnostic> {
+    check_axes(document).into_iter().chain(history::check(document)).collect()
 }
 
 /// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.

@@ -151,10 +151,11 @@ impl Comparison {
         }
         if !self.measured.is_empty() {
             notes.push(format!(
-                "Throughput: OS threads, {} interleaved rounds, the order turned round in every second. Ratio: median over \
-                 the rounds of variant / ({}), with a distribution-free interval of at least 95 %.",
-                self.rounds, self.baseline
+                "Throughput: OS threads, {} interleaved rounds, the order turned round in every second.",
+                self.rounds
             ));
+            let interval = "with a distribution-free interval of at least 95 %";
+            notes.push(format!("Ratio: median over the rounds of variant / ({}), {interval}.", self.baseline));
         }
         let machine = [
             self.environment.cpu_model.clone(),

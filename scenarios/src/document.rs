@@ -33,6 +33,19 @@ impl Document {
     /// When the text is not YAML or its head has mistakes: then with all the mistakes of the file, also those that
     /// [`Self::check`] would find.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        Self::parse_with(file, text, |_| Vec::new())
+    }
+
+    /// As [`Self::parse`]; of a document with mistakes, those that `further` finds are reported too. (Of one without,
+    /// it is not asked: whoever knows more can still look.)
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(
+        file: &str,
+        text: &str,
+        further: impl FnOnce(&Self) -> Vec<Diagnostic>,
+    ) -> Result<Self, Diagnostics> {
         let mut sink = Sink::new(file, text);
         let root = yaml::read(text, &mut sink);
         let Some((root, head)) = root.and_then(|root| check::head(&root, &mut sink).map(|head| (root, head))) else {
@@ -43,7 +56,10 @@ impl Document {
         if !sink.is_clean() {
             document.check_into(&mut sink);
         }
-        sink.into_result().map(|()| document)
+        match sink.into_result() {
+            Ok(()) => Ok(document),
+            Err(found) => Err(further(&document).into_iter().chain(found).collect()),
+        }
     }
 
     /// The scenario's name.

@@ -43,3 +43,4 @@ pub use model::{
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;
+pub use yaml::FILE_BYTES_MAX;

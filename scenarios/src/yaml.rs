@@ -14,8 +14,8 @@ use crate::node::{Kind, Node, Scalar};
 use crate::sink::{Sink, shown};
 use crate::span::Locator;
 
-/// The largest file that is read.
-pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
+/// The largest scenario file that is read, in bytes.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// How deep lists and maps may be nested.
 pub(crate) const DEPTH_MAX: usize = 64;
 /// How many lists, maps and scalars a file may have.

@@ -9,6 +9,7 @@ use dmlab_results::{ExitCode, Record, exit_code, merge as merged, missing_shards
 
 use super::Failure;
 use super::args::MergeArgs;
+use super::input;
 use super::output::Output;
 use super::run::report;
 
@@ -33,6 +34,6 @@ pub(super) fn merge(args: &MergeArgs, output: &Output) -> Result<ExitCode, Failu
 
 fn read(path: &Path) -> Result<Record, Failure> {
     let wrong = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = input::read(path, "a record is a JSON file", input::REPORT_BYTES_MAX)?;
     Record::from_json(&text).map_err(|error| wrong(error.to_string()))
 }

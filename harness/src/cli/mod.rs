@@ -12,6 +12,7 @@ mod compare;
 mod doctor;
 mod explore;
 mod found;
+mod input;
 mod list;
 mod merge;
 mod output;

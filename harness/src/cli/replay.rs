@@ -14,13 +14,14 @@ use dmlab_scenarios::Cell;
 
 use super::Failure;
 use super::args::ReplayArgs;
+use super::input;
 use super::output::Output;
 use crate::picture::{self, Picture};
 use crate::schedule_file::{Replayed, ScheduleFile};
 
 pub(super) fn replay(args: &ReplayArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let path = args.file.display();
-    let text = std::fs::read_to_string(&args.file).map_err(|error| Failure::Usage(format!("{path}: {error}")))?;
+    let text = input::read(&args.file, "a schedule is a JSON file", input::REPORT_BYTES_MAX)?;
     let file = ScheduleFile::from_json(&text).map_err(|error| Failure::Usage(format!("{path}: {error}")))?;
     if let Some(page) = args.html.as_deref().filter(|page| !args.force && is_in_the_way(page)) {
         let text = format!("{}: there is such a file already; --force replaces it", page.display());

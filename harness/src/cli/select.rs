@@ -7,10 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dmlab_scenarios::{Diagnostics, Document, catalog};
+use dmlab_scenarios::{Diagnostics, Document, FILE_BYTES_MAX, catalog};
 
 use super::Failure;
+use super::input;
 use super::output::Output;
+use crate::plan::check_engine;
 
 /// Where a scenario's text came from.
 enum Source {
@@ -47,7 +49,7 @@ pub(crate) fn select(names: &[String], tag: Option<&str>, output: &Output) -> Re
             Source::Catalog(path, text) => (path.to_owned(), text.to_owned()),
             Source::File(path) => (path.display().to_string(), read(&path)?),
         };
-        match Document::parse(&file, &text) {
+        match Document::parse_with(&file, &text, check_engine) {
             Ok(document) if documents.iter().any(|known| known.file() == document.file()) => {}
             Ok(document) => documents.push(Arc::new(document)),
             Err(diagnostics) => errors.push_str(&diagnostics.render(&text, output.err_color())),
@@ -105,11 +107,13 @@ fn yaml_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let problem = |error: std::io::Error| Failure::Setup(format!("{}: {error}", folder.display()));
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(problem)? {
-        entries.push(entry.map_err(problem)?.path());
+        let entry = entry.map_err(problem)?;
+        // A link to a folder may lead round in a circle.
+        entries.push((entry.path(), entry.file_type().map_err(problem)?.is_dir()));
     }
     entries.sort();
-    for path in entries {
-        if path.is_dir() {
+    for (path, is_folder) in entries {
+        if is_folder {
             yaml_files(&path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             files.push(path);
@@ -119,11 +123,7 @@ fn yaml_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let bytes = fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::Usage(format!("{}: this is not UTF-8 text (byte {at}); a scenario is a YAML file", path.display()))
-    })
+    input::read(path, "a scenario is a YAML file", FILE_BYTES_MAX as u64)
 }
 
 /// A document's mistakes, as text for people.
