@@ -274,30 +274,25 @@ impl Inner {
         self.wake(current);
     }
 
-    /// `do_work`: what the worker does each time it is woken.
+    /// `do_work`: what the worker does each time it is woken: completed jobs, then those that wait for pages, then those that
+    /// wait for I/O (`process_jobs`, three times).
     fn do_work(&self, worker: &Task) {
         let _frame = worker.enter("do_work");
-        self.lists.with(worker, Lists::complete_callbacks);
-        let completed =
-            self.process_jobs(worker, List::Complete, |client, worker, job| client.run_complete_job(worker, *job));
-        self.process_jobs(worker, List::Pages, Self::run_pages_job);
-        self.process_jobs(worker, List::Io, Self::run_io_job);
-        if completed > self.module.jobs_per_run_max.get() {
-            self.module.jobs_per_run_max.set(completed);
-        }
-    }
-
-    /// `process_jobs`: as many jobs of a list as can go on; how many did.
-    fn process_jobs(&self, worker: &Task, list: List, run: fn(&Self, &Task, Box<Job>) -> Processed) -> u64 {
-        let _frame = worker.enter("process_jobs");
-        let mut count = 0;
-        while let Some(job) = self.lists.with(worker, |lists| lists.pop(list)) {
-            match run(self, worker, job) {
-                Processed::Yes => count += 1,
-                Processed::NotYet(job) => {
-                    self.lists.with(worker, |lists| lists.push_head(list, job));
-                    break;
+        let mut list = List::Callback;
+        let mut completed = 0;
+        while let Some(job) = self.lists.with(worker, |lists| lists.next(&mut list)) {
+            let _frame = worker.enter("process_jobs");
+            let processed = match list {
+                List::Pages => self.run_pages_job(worker, job),
+                List::Io => self.run_io_job(worker, job),
+                List::Callback | List::Complete => {
+                    completed += 1;
+                    self.run_complete_job(worker, *job)
                 }
+            };
+            match processed {
+                Processed::Yes => continue,
+                Processed::NotYet(job) => self.lists.with(worker, |lists| lists.push_head(list, job)),
                 Processed::Error(mut job) => {
                     match job.op {
                         BioOp::Read => job.result.read_err = true,
@@ -305,11 +300,16 @@ impl Inner {
                     }
                     self.push(worker, List::Complete, job);
                     self.wake(worker);
-                    break;
                 }
             }
+            match list.after() {
+                Some(after) => list = after,
+                None => break,
+            }
         }
-        count
+        if completed > self.module.jobs_per_run_max.get() {
+            self.module.jobs_per_run_max.set(completed);
+        }
     }
 
     /// `run_complete_job`.

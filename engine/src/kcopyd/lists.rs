@@ -2,6 +2,8 @@
 //!
 //! Invariants: pieces of a sequential job are taken for writing in the order of their sectors; everything else is first
 //! in, first out.
+//! Difference from the kernel: finding one list empty and looking into the next is one section, so that nothing is queued
+//! in between.
 //! Not here: who takes from which list when (the client's worker).
 
 use std::collections::VecDeque;
@@ -21,6 +23,18 @@ pub(super) enum List {
     Io,
     /// Wait for pages.
     Pages,
+}
+
+impl List {
+    /// The list that the worker turns to when it has been through this one.
+    pub(super) const fn after(self) -> Option<Self> {
+        match self {
+            Self::Callback => Some(Self::Complete),
+            Self::Complete => Some(Self::Pages),
+            Self::Pages => Some(Self::Io),
+            Self::Io => None,
+        }
+    }
 }
 
 /// The lists of one client.
@@ -45,7 +59,7 @@ impl Lists {
     }
 
     /// `pop`.
-    pub(super) fn pop(&mut self, list: List) -> Option<Box<Job>> {
+    fn pop(&mut self, list: List) -> Option<Box<Job>> {
         if list != List::Io {
             return self.lists[list as usize].pop_front();
         }
@@ -61,10 +75,20 @@ impl Lists {
         Some(job)
     }
 
-    /// What `do_work` begins with: jobs without I/O count as completed.
-    pub(super) fn complete_callbacks(&mut self) {
-        let mut callbacks = std::mem::take(&mut self.lists[List::Callback as usize]);
-        self.lists[List::Complete as usize].append(&mut callbacks);
+    /// The worker's next job: from `list`, or from the first behind it that has one; `list` says which. Jobs without I/O
+    /// count as completed when a wake-up begins.
+    pub(super) fn next(&mut self, list: &mut List) -> Option<Box<Job>> {
+        if *list == List::Callback {
+            let mut callbacks = std::mem::take(&mut self.lists[List::Callback as usize]);
+            self.lists[List::Complete as usize].append(&mut callbacks);
+            *list = List::Complete;
+        }
+        loop {
+            match self.pop(*list) {
+                Some(job) => return Some(job),
+                None => *list = list.after()?,
+            }
+        }
     }
 }
 
