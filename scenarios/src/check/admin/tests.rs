@@ -37,11 +37,11 @@ fn only_dm_devices_are_talked_to() {
     assert_refused(
         step,
         &[
-            ("message: { to: d, text: x }", "\"d\" is a leaf device; only dm devices can do this"),
-            ("wait_event: { on: t, after: soon }", "a whole number"),
-            ("events: { of: t, is: -1 }", "a whole number"),
-            ("deps: { of: t, is: d }", "\"d\" is not a device, written `$name`"),
-            ("rename: { device: t, to: d }", "\"d\" is a leaf device"),
+            ("message: { to: d, text: x }", "x:5:20: \"d\" is a leaf device; only dm devices can do this"),
+            ("wait_event: { on: t, after: soon }", "x:5:33: \"soon\" is not a whole number"),
+            ("events: { of: t, is: -1 }", "x:5:26: \"-1\" is not a whole number"),
+            ("deps: { of: t, is: d }", "x:5:24: \"d\" is not a device, written `$name`"),
+            ("rename: { device: t, to: d }", "x:5:30: \"d\" is a leaf device"),
         ],
     );
 }
