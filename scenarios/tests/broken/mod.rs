@@ -144,7 +144,7 @@ pub(crate) const BROKEN: &[Row] = &[
     row(ByDmlab, "a size beyond 64 bits", "size: 16k", "size: 99999999999999999999t", "is not a size"),
     row(ByDmlab, "a range without a block", "size: 16k", "size: 2k", "has no room for one block"),
     row(ByDmlab, "beyond the end", "sectors: 0..8", "sectors: 0..800", "does not lie within `d`"),
-    row(ByDmlab, "I/O that fails in dm", "io: { on: d", "io: { on: t", "fails in ram and null devices only"),
+    row(ByDmlab, "I/O that fails in dm", "io: { on: d", "io: { on: t", "is a dm device"),
     row(ByDmlab, "a table on a ramdisk", "reload: { device: t", "reload: { device: d", "only dm devices can do this"),
     row(ByDmlab, "a bound without its strategy", "strategy: icb", "strategy: pct", "`bound` counts preemptions"),
     row(ByDmlab, "a value that no cell has", "when: { split: trim }", "when: { split: depth-first }", "is not among"),
