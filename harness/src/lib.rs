@@ -5,7 +5,8 @@
 //! steps, loads and checks on any backend), [`campaign`] (a cell's run or runs, counted in a [`tally`] and told to
 //! whoever [`watch`]es), [`compare`] (variants beside each other), [`judge`] (verdicts and expectations), [`minimise`]
 //! (smaller failures), [`schedule_file`] (failing schedules on disk, and their replay), [`picture`] (such a schedule as a
-//! table and as a page), [`environment`], [`doctor`] (what this machine can run), and [`cli`], which alone parses
+//! table and as a page), [`environment`],
+//! [`cow`] (what is in a snapshot's store), [`doctor`] (what this machine can run), and [`cli`], which alone parses
 //! arguments, prints and ends the process.
 //!
 //! Invariants: a plan is immutable; a record is written from a finished run and nothing reads back from a report.
@@ -15,6 +16,7 @@ pub mod backend;
 pub mod campaign;
 pub mod cli;
 pub mod compare;
+pub mod cow;
 pub mod doctor;
 pub mod environment;
 pub mod judge;

@@ -86,6 +86,11 @@ Examples:
 Counts are summed, the gravest verdict counts, and of the schedules that came to it the one with the lowest number
 is shown. Nothing is called proved while a shard is missing. Exit codes are those of `run`.";
 
+const COW_EXAMPLES: &str = "\
+Examples:
+  dmlab cow inspect /dev/mapper/vg-snap-cow       header, areas, the first exceptions, and what is wrong
+  dmlab cow inspect --json --limit 1000000 cow.img  all of it, for other programs";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   dmlab doctor                                what can be run here
@@ -139,6 +144,8 @@ pub enum Command {
     /// Say what this machine can run, and for what it cannot, why not and what would change that.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Look into the exception store of a snapshot.
+    Cow(CowArgs),
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -362,6 +369,36 @@ pub struct MergeArgs {
     /// No table: only what went wrong, and the summary.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Arguments of `cow`.
+#[derive(Debug, ClapArgs)]
+pub struct CowArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CowCommand,
+}
+
+/// What can be done with an exception store.
+#[derive(Debug, Subcommand)]
+pub enum CowCommand {
+    /// Print header, areas and exceptions of a persistent store, and what is wrong with it; exit code 1 if anything is.
+    #[command(after_help = COW_EXAMPLES)]
+    Inspect(CowInspectArgs),
+}
+
+/// Arguments of `cow inspect`.
+#[derive(Debug, ClapArgs)]
+pub struct CowInspectArgs {
+    /// The COW device, or an image of it; it is only read.
+    #[arg(value_name = "FILE")]
+    pub store: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print at most so many exceptions; all are counted and checked.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u64,
 }
 
 /// Arguments of `replay`.

@@ -9,6 +9,7 @@
 
 pub mod args;
 mod compare;
+mod cow;
 mod doctor;
 mod explore;
 mod found;
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::list(args, &output),
         Command::Variants(args) => variants::variants(args, &output),
         Command::Doctor(args) => doctor::doctor(args, &output),
+        Command::Cow(args) => cow::cow(args, &output),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };
