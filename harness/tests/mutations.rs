@@ -113,6 +113,8 @@ const MUTATIONS: &[Mutation] = &[
     mutation("snapshot/overflow", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/point-in-time", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
     mutation("snapshot/read-vs-copy", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
+    // A split that dispatches before it maps again needs nobody's help: the expected hang must be missed.
+    mutation("snapshot/split-read-offload", &[("split", "depth-first")], "verdict pass, expected hang"),
     // Under buckets the lock that is kept lets other I/O pass: the expected hang must be missed.
     mutation("snapshot/split-read-vs-copy", &[("snap_lock", "buckets")], "verdict pass, expected hang"),
     mutation("snapshot/status-and-refusals", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
