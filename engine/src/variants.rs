@@ -397,6 +397,8 @@ axis! {
         UnplugKeepsHeld "unplug-keeps-held" "none" "-" "a device that is removed keeps the bios that it holds",
         /// A deep queue in name only.
         OneChannel "one-channel" "none" "-" "a timed device serves one bio at a time, whatever its depth",
+        /// Bad blocks never heal.
+        DustKeepsBad "dust-keeps-bad" "none" "-" "dust leaves a bad block on its list when it has been written to",
         /// A mirror does not wait for all of its legs.
         MirrorAcksEarly "mirror-acks-early" "none" "-" "mirror ends a write when its first leg has it",
         /// A mirror believes that its legs are alike.

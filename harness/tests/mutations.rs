@@ -120,6 +120,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("snapshot/status-and-refusals", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/store-survives", &[("planted", "store-keeps-next-area")], "verdict fail, expected pass"),
     mutation("targets/delay-vs-suspend", &[("planted", "delay-drops-held")], "verdict hang, expected pass"),
+    mutation("targets/dust-badblocks", &[("planted", "dust-keeps-bad")], "verdict fail, expected pass"),
     mutation("targets/flakey-corrupt", &[("planted", "flakey-off-by-one")], "verdict pass, expected corruption"),
     mutation("targets/mirror-holds", &[("planted", "mirror-acks-early")], "verdict corruption, expected pass"),
     mutation("targets/mirror-leg-fails", &[("planted", "mirror-acks-early")], "verdict fail, expected pass"),

@@ -17,6 +17,7 @@ use crate::dm::target::CtrError;
 use crate::dm::{Errno, Mapped, Target, TargetArgs, TargetFeatures, TargetHost, TargetRange, TargetType};
 use crate::sched::Task;
 use crate::sync::{SpinSection, Variable};
+use crate::variants::Planted;
 
 pub(super) static TYPE: TargetType =
     TargetType { name: "dust", version: [1, 0, 0], features: TargetFeatures::empty(), ctr };
@@ -74,6 +75,7 @@ struct Dust {
     fail_read_on_bb: Variable,
     quiet_mode: Variable,
     host: Arc<TargetHost>,
+    planted: Planted,
 }
 
 /// `<dev> <offset> <block size>`
@@ -91,6 +93,7 @@ fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn Target>, Ctr
         fail_read_on_bb: Variable::new(runtime, &format!("{device}.fail_read_on_bb"), 0),
         quiet_mode: Variable::new(runtime, &format!("{device}.quiet_mode"), 0),
         host: Arc::clone(args.host),
+        planted: args.planted,
     }))
 }
 
@@ -137,7 +140,10 @@ impl Dust {
         if op == BioOp::Read {
             return self.bad_blocks.with(current, |bad| !bad.0.contains_key(&block));
         }
-        let found = self.bad_blocks.with(current, |bad| bad.write(block));
+        let found = self.bad_blocks.with(current, |bad| match self.planted {
+            Planted::DustKeepsBad if bad.0.get(&block) == Some(&0) => Found::Good,
+            _ => bad.write(block),
+        });
         if found == Found::Removed {
             let printed = block / self.sect_per_block();
             self.log_unless_quiet(current, &format!("block {printed} removed from badblocklist by write"));
