@@ -21,8 +21,10 @@ use dmlab_engine::sync::{Completion, Mutex};
 use dmlab_engine::variants::Variants;
 use dmlab_results::Verdict;
 use dmlab_units::{Sectors, Seed};
-use support::checks::{DEAD_POOLS, STAMP, assert_complains, assert_content, assert_explorer_complains, outcome};
-use support::complaints;
+use support::checks::{
+    DEAD_POOLS, HEAD, STAMP, assert_complains, assert_content, assert_explorer_complains, list, outcome,
+};
+use support::{complaints, parsed, records};
 
 const VERIFY: &str = "verify: { on: t, at: 0, sectors: 32 }";
 const STUCK: &[&str] = &[DEAD_POOLS, STAMP];
