@@ -40,7 +40,7 @@ pub fn run(plan: &Plan, interrupt: &Arc<AtomicBool>) -> CellRun {
 
 /// Runs `plan`, and tells how far its exploration is.
 pub fn run_watched(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProgress<'_>) -> CellRun {
-    if let Some(reason) = plan.skip {
+    if let Some(reason) = &plan.skip {
         return skipped(plan, reason);
     }
     let started = Instant::now();

@@ -7,6 +7,7 @@
 
 mod explore;
 mod history;
+mod requires;
 
 use std::sync::Arc;
 
@@ -106,7 +107,7 @@ pub struct Plan {
     /// How the explorer searches.
     pub explore: ExplorePlan,
     /// Why it is not run at all, if so.
-    pub skip: Option<&'static str>,
+    pub skip: Option<String>,
 }
 
 impl Plan {
@@ -127,12 +128,13 @@ impl Plan {
             for runtime in &scenario.runs {
                 let run_on = run_on(*runtime, wishes.clock);
                 let skip = (run_on == RunOn::Explorer && wishes.clock == Clock::Wall)
-                    .then_some("explored schedules have no wall clock");
+                    .then(|| "explored schedules have no wall clock".to_owned());
                 let of_this_machine = scenario.devices.iter().any(|device| matches!(device.kind, DeviceKind::File(_)));
                 let skip = skip.or_else(|| {
                     let virtually = run_on != RunOn::Threads && of_this_machine;
-                    virtually.then_some("a file device answers in real time: it needs threads")
+                    virtually.then(|| "a file device answers in real time: it needs threads".to_owned())
                 });
+                let skip = skip.or_else(|| requires::unmet(document, &cell));
                 let name = format!("{} {cell} {}", scenario.id, run_on.name());
                 plans.push(Self {
                     document: Arc::clone(document),
@@ -189,7 +191,7 @@ const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
 
 /// What only the engine knows to be wrong in a document: axes, values, kernels.
 pub(crate) fn check_engine(document: &Document) -> Vec<Diagnostic> {
-    check_axes(document).into_iter().chain(history::check(document)).collect()
+    check_axes(document).into_iter().chain(history::check(document)).chain(requires::check(document)).collect()
 }
 
 /// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.

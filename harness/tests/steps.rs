@@ -7,8 +7,8 @@
 mod support;
 
 use dmlab::plan::{Clock, Plan, Wishes};
-use dmlab_results::CellRecord;
-use support::checks::{DEAD_POOLS, STAMP, assert_complains, assert_content, list, outcome};
+use dmlab_results::{CellRecord, Verdict};
+use support::checks::{DEAD_POOLS, HEAD, STAMP, assert_complains, assert_content, list, outcome};
 use support::{complaints, parsed, run};
 
 #[test]
@@ -53,6 +53,48 @@ fn status_is_compared_by_pattern_by_word_and_by_error() {
         ("status: { of: s, expect: ENXIO }", "expected ENXIO"),
     ] {
         assert_complains(&outcome("", &[step], &[]), complaint);
+    }
+}
+
+#[test]
+fn stamps_and_checks_end_in_what_is_expected_of_them() {
+    let bad = "fault: { io: { on: d, op: any, sectors: '8..16', fail: always } }";
+    let good = [
+        STAMP,
+        bad,
+        "stamp: { on: t, sectors: 32, expect: EIO }",
+        "stamp: { on: t, sectors: 8, expect: any }",
+        "verify: { on: t, sectors: 32, expect: refused }",
+        "verify: { on: t, sectors: 32, expect: ok or EIO }",
+        "verify: { on: t, sectors: 8 }",
+    ];
+    assert_content(&outcome("", &good, &[]));
+    for (step, complaint) in [
+        ("stamp: { on: t, sectors: 32 }", "write of t 0+32: EIO, expected success"),
+        ("stamp: { on: t, sectors: 32, expect: ENOSPC }", "write of t 0+32: EIO, expected ENOSPC"),
+        ("stamp: { on: t, sectors: 8, expect: EIO }", "write of t 0+8: success, expected EIO"),
+        ("verify: { on: t, sectors: 32, expect: ok or ENOSPC }", "read of t 0+32: EIO, expected success or ENOSPC"),
+        ("verify: { on: t, sectors: 8, expect: refused }", "read of t 0+8: success, expected an error"),
+    ] {
+        assert_complains(&outcome("", &[STAMP, bad, step], &[]), complaint);
+    }
+    // What can be read must be right, whatever may fail.
+    assert_complains(&outcome("", &["verify: { on: t, sectors: 32, expect: any }"], &[]), "corruption");
+}
+
+#[test]
+fn a_cell_without_what_it_requires_is_skipped_and_says_why() {
+    let text = |requires: &str| format!("{HEAD}requires: {requires}\n{}", list("steps", &[STAMP]));
+    let verdicts = |requires: &str| {
+        let records = support::records(&parsed("requires.yaml", &text(requires)), &[]);
+        records.into_iter().map(|record| (record.verdict, record.report)).collect::<Vec<_>>()
+    };
+    for (verdict, why) in verdicts("{ targets: [linear, thin-pool] }") {
+        assert_eq!(verdict, Verdict::Skip);
+        assert!(why.is_some_and(|why| why.starts_with("requires the target thin-pool; the engine has ")));
+    }
+    for (verdict, why) in verdicts("{ targets: linear, kernel: '>= 4.18', module: dm_mod, root: true }") {
+        assert_eq!((verdict, why), (Verdict::Pass, None));
     }
 }
 

@@ -107,6 +107,13 @@ impl Diagnostics {
         self.list.truncate(DIAGNOSTICS_MAX);
     }
 
+    /// These and `further` ones; that there were more than are kept is not forgotten.
+    pub(crate) fn with(mut self, further: Vec<Diagnostic>) -> Self {
+        self.list.extend(further);
+        self.settle();
+        self
+    }
+
     /// Whether no more mistakes are kept than those that are there.
     pub(crate) fn is_full(&self) -> bool {
         self.more || self.list.len() > DIAGNOSTICS_MAX

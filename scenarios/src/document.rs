@@ -9,9 +9,9 @@ use dmlab_units::Nanos;
 
 use crate::check::{self, Head};
 use crate::matrix::{self, Axis, Cell};
-use crate::node::Node;
+use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Diagnostic, Diagnostics, Runtime, Scenario, Span, yaml};
+use crate::{Diagnostic, Diagnostics, Requires, Runtime, Scenario, Span, yaml};
 
 /// The most values that are looked at when all cells are checked: a file at the limits of both size and matrix would
 /// take minutes.
@@ -58,7 +58,7 @@ impl Document {
         }
         match sink.into_result() {
             Ok(()) => Ok(document),
-            Err(found) => Err(further(&document).into_iter().chain(found).collect()),
+            Err(found) => Err(found.with(further(&document))),
         }
     }
 
@@ -95,6 +95,11 @@ impl Document {
     /// The kernel whose algorithms it asks for.
     pub fn as_of(&self) -> Option<&str> {
         self.head.as_of.as_deref()
+    }
+
+    /// What there must be for it to be run at all.
+    pub fn requires(&self) -> &Requires {
+        &self.head.requires
     }
 
     /// The axes of `variants`, in order.
@@ -210,6 +215,16 @@ impl Document {
     pub fn diagnostic_at_key(&self, key: &str, message: impl Into<String>, help: Option<String>) -> Diagnostic {
         let span = self.root.get(key).map_or(Span::FILE, |node| node.span);
         self.diagnostic(span, message, help)
+    }
+
+    /// A mistake in the `index`-th kernel of `requires`, that only the engine could find.
+    pub fn diagnostic_at_kernel(&self, index: usize, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+        let node = self.root.get("requires").and_then(|requires| requires.get("kernel"));
+        let node = node.map(|node| match &node.kind {
+            Kind::Seq(items) => items.get(index).unwrap_or(node),
+            _ => node,
+        });
+        self.diagnostic(node.map_or(Span::FILE, |node| node.span), message, help)
     }
 
     fn diagnostic(&self, span: Span, message: impl Into<String>, help: Option<String>) -> Diagnostic {

@@ -234,8 +234,8 @@ fn visit_action(action: &mut Action, line: Option<u32>, path: &str, see: &mut Se
         Action::MustBlock(MustBlock { steps, .. }) => visit_steps(steps, &format!("{path}.must_block"), see),
         Action::Run(load) => visit_load(load, line, &format!("{path}.load"), see),
         Action::Submit(submit) => sectors("submit", &mut submit.extent, see),
-        Action::Stamp(extent) => sectors("stamp", extent, see),
-        Action::Verify(extent) => sectors("verify", extent, see),
+        Action::Stamp(pass) => sectors("stamp", &mut pass.extent, see),
+        Action::Verify(pass) => sectors("verify", &mut pass.extent, see),
         Action::Layout { of, .. } => sectors("layout", of, see),
         _ => false,
     }

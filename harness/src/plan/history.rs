@@ -49,6 +49,12 @@ pub(super) fn check(document: &Document) -> Vec<Diagnostic> {
     diagnostics
 }
 
+/// The kernel that a cell names, by its axis or with its scenario; without one the newest, whose algorithms are the default.
+pub(super) fn kernel(document: &Document, cell: &Cell) -> Kernel {
+    let named = cell.get(AS_OF).or(document.as_of()).and_then(|name| name.parse().ok());
+    named.unwrap_or_else(|| Kernel::all().pop().expect("there is a newest kernel"))
+}
+
 /// The algorithms of a cell.
 pub(super) fn variants(document: &Document, cell: &Cell) -> Result<Variants, Diagnostics> {
     let named = cell.iter().find(|(axis, _)| *axis == AS_OF).map(|(_, value)| value);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Step, Submit, Wanted};
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Step, Submit, Wanted};
 use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
@@ -42,9 +42,11 @@ impl Script {
             Action::Table(printed) => self.compare(actor, line, admin::table_of(printed), &printed.wanted),
             Action::Submit(submit) => self.submit(actor, line, submit),
             Action::Run(load) => self.load(flow, line, load),
-            Action::Stamp(extent) => self.stamp(actor, line, extent),
-            Action::Verify(extent) => self.verify(actor, line, extent, &extent.device, extent.at),
-            Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at),
+            Action::Stamp(pass) => self.stamp(actor, line, pass),
+            Action::Verify(Pass { extent, outcome }) => {
+                self.verify(actor, line, extent, &extent.device, extent.at, *outcome)
+            }
+            Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at, Outcome::Ok),
             Action::Fault(fault) => {
                 self.change_faults(actor, |faults| faults.push(fault.clone()));
                 Ok(())
@@ -142,25 +144,34 @@ impl Script {
         self.expect(line, &what, error.map_or(Ok(()), Err), submit.outcome)
     }
 
-    fn stamp(&self, actor: &dyn Actor, line: u32, extent: &Extent) -> Result<(), Stopped> {
-        let Extent { device, at, sectors } = extent;
-        self.pieces(actor, line, device, *at, *sectors, IoOp::Write, &mut |memory, done| {
+    fn stamp(&self, actor: &dyn Actor, line: u32, pass: &Pass) -> Result<(), Stopped> {
+        let Pass { extent: Extent { device, at, sectors }, outcome } = pass;
+        self.pieces(actor, line, device, *at, *sectors, IoOp::Write, *outcome, &mut |memory, done| {
             pattern::fill(memory, Label::new(self.seed, device, *at + done, 0));
             Ok(())
         })
     }
 
     /// Reads what was stamped on `extent` back from `on`, where it must begin at sector `from`.
-    fn verify(&self, actor: &dyn Actor, line: u32, extent: &Extent, on: &str, from: Sectors) -> Result<(), Stopped> {
+    fn verify(
+        &self,
+        actor: &dyn Actor,
+        line: u32,
+        extent: &Extent,
+        on: &str,
+        from: Sectors,
+        outcome: Outcome,
+    ) -> Result<(), Stopped> {
         let what =
             if on == extent.device { "read back".to_owned() } else { format!("looked for on {on} from sector {from}") };
-        self.pieces(actor, line, on, from, extent.sectors, IoOp::Read, &mut |memory, done| {
+        self.pieces(actor, line, on, from, extent.sectors, IoOp::Read, outcome, &mut |memory, done| {
             let label = Label::new(self.seed, &extent.device, extent.at + done, 0);
             pattern::check(memory, label, &extent.device).map_err(|error| format!("{error} ({what})"))
         })
     }
 
-    /// I/O in pieces of at most [`STAMP_SECTORS`]; `with` sees the memory before a write and after a read.
+    /// I/O in pieces of at most [`STAMP_SECTORS`], which ends with the first error; `with` sees the memory before a write
+    /// and after a read.
     #[allow(clippy::too_many_arguments)] // a range, an operation and what to do with it
     fn pieces(
         &self,
@@ -170,6 +181,7 @@ impl Script {
         at: Sectors,
         sectors: Sectors,
         op: IoOp,
+        outcome: Outcome,
         with: PieceOfMemory<'_>,
     ) -> Result<(), Stopped> {
         let slot = sectors.min(STAMP_SECTORS);
@@ -185,7 +197,7 @@ impl Script {
             open.submit(0, op, at + done, piece);
             if let (_, Some(errno)) = open.reap() {
                 let what = format!("{op:?} of {device} {}+{piece}", at + done).to_lowercase();
-                return Err(self.fail(line, format!("{what}: {errno:?}")));
+                return self.expect(line, &what, Err(errno), outcome);
             }
             if op == IoOp::Read {
                 open.with_slot(0, &mut use_it);
@@ -196,7 +208,7 @@ impl Script {
             }
             done += piece;
         }
-        Ok(())
+        self.expect(line, &format!("{op:?} of {device} {at}+{sectors}").to_lowercase(), Ok(()), outcome)
     }
 }
 

@@ -58,6 +58,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         steps_max,
         deadline: head.deadline,
         as_of: head.as_of.clone(),
+        requires: head.requires.clone(),
         params: params?,
         devices: devices?,
         steps: steps?,

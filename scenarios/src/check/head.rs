@@ -6,11 +6,12 @@
 
 use dmlab_units::Nanos;
 
+use super::requires;
 use crate::fields::{Checked, Fields};
 use crate::matrix::{self, Axis, Selector};
 use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Runtime, values};
+use crate::{Requires, Runtime, values};
 
 const DEADLINE: Nanos = Nanos::secs(2);
 const COMMIT: &str = "a commit: 7 to 40 of 0-9 and a-f";
@@ -32,6 +33,7 @@ pub(crate) struct Head {
     pub(crate) deadline: Nanos,
     /// The kernel whose algorithms are the default.
     pub(crate) as_of: Option<String>,
+    pub(crate) requires: Requires,
     pub(crate) axes: Vec<Axis>,
     pub(crate) excluded: Vec<Selector>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
     let runs = fields.or("runs", vec![Runtime::Explorer, Runtime::Threads], runs);
     let deadline = fields.or("deadline", DEADLINE, values::span_of_time);
     let as_of = fields.optional("as_of", values::filled);
+    let requires = fields.or("requires", Requires::default(), requires::requires);
     let axes = fields.or("variants", Vec::new(), |node, sink| Some(matrix::read_axes(node, sink)));
     let axes = axes.unwrap_or_default();
     let excluded = fields.or("exclude", Vec::new(), |node, sink| {
@@ -74,6 +77,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
         runs: runs.unwrap_or_else(|| vec![Runtime::Explorer, Runtime::Threads]),
         deadline: deadline.unwrap_or(DEADLINE),
         as_of: as_of.flatten(),
+        requires: requires.unwrap_or_default(),
         axes,
         excluded,
     })

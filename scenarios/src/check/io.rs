@@ -10,7 +10,7 @@ use super::scope::{Declared, Scope};
 use crate::fields::{Checked, Fields};
 use crate::node::Node;
 use crate::sink::Sink;
-use crate::{Action, Extent, IoFlag, IoOp, Outcome, Span, Submit, values};
+use crate::{Action, Extent, IoFlag, IoOp, Outcome, Pass, Span, Submit, values};
 
 /// The kernel counts a bio's bytes in 32 bits (`bi_size`).
 const BIO_SECTORS_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES;
@@ -83,13 +83,15 @@ pub(super) fn verify(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
     pattern(node, "a `verify` step", scope, sink).map(Action::Verify)
 }
 
-fn pattern(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Extent> {
+fn pattern(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Pass> {
     let mut fields = Fields::open(node, what, sink)?;
     let on = fields.required("on", |node, sink| scope.device(node, sink));
     let at = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
     let sectors = fields.required("sectors", |node, sink| values::sectors(node, 1, sink));
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
     fields.finish()?;
-    extent(node, on?, at?, sectors?, sink)
+    let extent = extent(node, on?, at?, sectors?, sink)?;
+    Some(Pass { extent, outcome: outcome? })
 }
 
 pub(super) fn layout(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {

@@ -3,7 +3,7 @@
 //! Invariants: a check never stops at the first mistake; a value that could not be read never leads to a second
 //! report about the same text; the result is there only if nothing was reported.
 //!
-//! Reading order: `head` (what is the same in every cell), `cell` (one cell's scenario), then its parts: `scope`
+//! Reading order: `head` (what is the same in every cell) with `requires`, `cell` (one cell's scenario), then its parts: `scope`
 //! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` and `admin`
 //! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow`
 //! (steps that hold steps), then `explore`, `bound` and `expect`.
@@ -22,6 +22,7 @@ mod head;
 mod io;
 mod load;
 mod printed;
+mod requires;
 mod scope;
 mod steps;
 mod table;

@@ -94,6 +94,18 @@ impl Relation {
             Self::Not => "!=",
         }
     }
+
+    /// Whether `left` stands in this relation to `right`.
+    pub fn holds<T: Ord + ?Sized>(self, left: &T, right: &T) -> bool {
+        match self {
+            Self::Less => left < right,
+            Self::AtMost => left <= right,
+            Self::Equal => left == right,
+            Self::AtLeast => left >= right,
+            Self::More => left > right,
+            Self::Not => left != right,
+        }
+    }
 }
 
 /// As scenarios write it.
@@ -105,14 +117,7 @@ impl fmt::Display for Bound {
 
 impl Bound {
     /// Whether `measured` is within the bound.
-    pub const fn holds(self, measured: u64) -> bool {
-        match self.relation {
-            Relation::Less => measured < self.value,
-            Relation::AtMost => measured <= self.value,
-            Relation::Equal => measured == self.value,
-            Relation::AtLeast => measured >= self.value,
-            Relation::More => measured > self.value,
-            Relation::Not => measured != self.value,
-        }
+    pub fn holds(self, measured: u64) -> bool {
+        self.relation.holds(&measured, &self.value)
     }
 }

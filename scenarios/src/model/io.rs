@@ -68,3 +68,13 @@ pub struct Submit {
     /// What must come of it.
     pub outcome: Outcome,
 }
+
+/// I/O over an extent, piece by piece, up to the first error.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pass {
+    /// Where.
+    pub extent: Extent,
+    /// What it must end in.
+    pub outcome: Outcome,
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dmlab_units::Nanos;
 
-use super::{Device, Expectation, Explore, Step};
+use super::{Device, Expectation, Explore, Requires, Step};
 
 /// A checked scenario, with the values of one matrix cell put in.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -32,6 +32,9 @@ pub struct Scenario {
     /// The kernel whose algorithms are run where no axis says otherwise, e.g. `4.9`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+    /// What there must be for it to be run at all.
+    #[serde(skip_serializing_if = "Requires::is_nothing")]
+    pub requires: Requires,
     /// Module parameters set before the first device is made, e.g. `reserved_bio_based_ios: 1`.
     pub params: BTreeMap<String, u64>,
     /// Devices in order of declaration; each names only devices before it.

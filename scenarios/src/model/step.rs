@@ -6,7 +6,7 @@
 
 use dmlab_units::{Nanos, Sectors};
 
-use super::{Admin, Extent, Fault, Load, MustBlock, Outcome, Printed, Repeat, Submit, Wait};
+use super::{Admin, Extent, Fault, Load, MustBlock, Outcome, Pass, Printed, Repeat, Submit, Wait};
 
 /// A step and where it stands in the file.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -72,9 +72,9 @@ pub enum Action {
     /// A load in fio's words.
     Run(Box<Load>),
     /// Write a pattern that says of each sector which device and sector it was written to.
-    Stamp(Extent),
-    /// Read a pattern back: every sector of `of` must hold what was stamped.
-    Verify(Extent),
+    Stamp(Pass),
+    /// Read a pattern back: every sector that can be read must hold what was stamped.
+    Verify(Pass),
     /// A stamped extent of `of` must lie, byte for byte, at `on` below it.
     Layout {
         /// Where it was stamped.

@@ -5,7 +5,9 @@
 use super::expect::EXPECTATION;
 use super::fault::{FILE, TIMED};
 use super::steps::STEP;
-use super::texts::{COMMIT, DEVICE_NAME, DURATION, FILLED, ID, REFERENCE, SIZE, TABLE_LINE, TAG};
+use super::texts::{
+    COMMIT, DEVICE_NAME, DURATION, FILLED, ID, KERNEL_BOUND, MODULE, REFERENCE, SIZE, TABLE_LINE, TAG, TARGET, TRUTH,
+};
 use super::words::{Map, Shape, Value, fields, may, must, or};
 
 const BILLION: u64 = 1_000_000_000;
@@ -42,6 +44,11 @@ pub(super) static SCENARIO: Map = fields(
             "The kernel whose algorithms are run where no axis says otherwise, e.g. `4.9`.",
         ),
         may(
+            "requires",
+            Value::Map(&REQUIRES),
+            "What there must be for a cell to be run; else it is skipped, and says why.",
+        ),
+        may(
             "variants",
             Value::Axes,
             "The matrix: axes and their values. Every combination is a cell, a scenario of its own. An axis is one of the \
@@ -57,6 +64,21 @@ pub(super) static SCENARIO: Map = fields(
         ),
         must("steps", Value::List(&Value::Map(&STEP)), "What happens, in order."),
         may("expect", Value::List(&Value::Map(&EXPECTATION)), "What must come of it. Without a verdict: a pass."),
+    ],
+);
+
+static REQUIRES: Map = fields(
+    "`requires`",
+    "What there must be for a cell to be run.",
+    &[
+        may("targets", Value::OneOrMore(&Value::Scalar(&TARGET)), "Target types."),
+        may(
+            "kernel",
+            Value::OneOrMore(&Value::Scalar(&KERNEL_BOUND)),
+            "Bounds on the kernel, all of which must hold: on the engine, on the one whose algorithms are run (`as_of`).",
+        ),
+        may("module", Value::OneOrMore(&Value::Scalar(&MODULE)), "Modules of a real kernel; the engine needs none."),
+        or("root", "false", TRUTH, "Whether a real kernel must be driven as root; the engine needs no root."),
     ],
 );
 

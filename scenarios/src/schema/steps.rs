@@ -266,6 +266,7 @@ static STAMP: Map = fields(
         must("on", ON, "The device."),
         or("at", "0", AT, "The first sector."),
         must("sectors", SECTORS, "How many sectors."),
+        or("expect", "ok", OUTCOME, "What it must end in; the first error ends it."),
     ],
 );
 
@@ -276,6 +277,7 @@ static VERIFY: Map = fields(
         must("on", ON, "The device."),
         or("at", "0", AT, "The first sector."),
         must("sectors", SECTORS, "How many sectors."),
+        or("expect", "ok", OUTCOME, "What it must end in; the first error ends it."),
     ],
 );
 

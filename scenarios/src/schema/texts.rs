@@ -190,6 +190,27 @@ pub(super) static BOUND: Text = Text {
     examples: &["<= 2", ">= 1", "== 0"],
 };
 
+pub(super) static TARGET: Text = Text {
+    about: "the name of a target type: a-z, 0-9, `_` and `-`",
+    pattern: "^[a-z0-9_-]+$",
+    also: Also::Scalars,
+    examples: &["snapshot", "snapshot-origin"],
+};
+
+pub(super) static MODULE: Text = Text {
+    about: "the name of a kernel module: A-Z, a-z, 0-9, `_` and `-`",
+    pattern: "^[A-Za-z0-9_-]+$",
+    also: Also::Scalars,
+    examples: &["dm_snapshot"],
+};
+
+pub(super) static KERNEL_BOUND: Text = Text {
+    about: "a bound on a kernel",
+    pattern: r"^(<=|>=|==|!=|<|>)\s*[0-9]\S*$",
+    also: Also::Nothing,
+    examples: &[">= 4.18", "< 4.11-rc1"],
+};
+
 pub(super) static ENTRY: Text = Text {
     about: "a bio that enters a driver: `<device> <first sector>+<sectors>`",
     pattern: r"^\S+ [0-9][0-9_]*\+[0-9][0-9_]*$",

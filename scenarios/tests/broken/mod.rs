@@ -128,6 +128,15 @@ pub(crate) const BROKEN: &[Row] = &[
     row(ByBoth, "a task with a space", "{ io: { sleep", "{ the io: { sleep", "is not the name of a task"),
     row(ByBoth, "a device in capitals", "  m: { barrier", "  M: { barrier", "is not a name of a device"),
     row(ByBoth, "a brace too few", "tags: [example]", "tags: [example", "not YAML"),
+    row(ByBoth, "requires misspelt", "tags: [example]", "requires: { target: linear }", "is not a key of `requires`"),
+    row(ByBoth, "a kernel alone", "tags: [example]", "requires: { kernel: v4.18 }", "is not a bound on the kernel"),
+    row(
+        ByBoth,
+        "a stamp that may what",
+        "stamp: { on: t,",
+        "stamp: { on: t, expect: EWHAT,",
+        "is not `ok` or an error",
+    ),
     row(
         ByBoth,
         "a second document",

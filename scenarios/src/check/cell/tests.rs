@@ -48,7 +48,7 @@ fn values_of_the_matrix_stand_in_every_part() {
     assert_eq!(found.explore.schedules, 20);
     assert_eq!(found.params["reserved_bio_based_ios"], 2);
     assert_eq!(found.expect[0].peak[0].1.value, 2);
-    let Action::Stamp(extent) = &found.steps[2].action else { panic!() };
+    let Action::Stamp(crate::Pass { extent, .. }) = &found.steps[2].action else { panic!() };
     assert_eq!((extent.device.as_str(), extent.sectors.0), ("d", 2048));
 }
 

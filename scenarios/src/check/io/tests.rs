@@ -52,8 +52,17 @@ fn flags_are_a_set_of_known_words() {
 
 #[test]
 fn patterns_are_read() {
-    assert_eq!(step("stamp: { on: t, sectors: 16 }"), Ok(Action::Stamp(extent("t", 0, 16))));
-    assert_eq!(step("verify: { on: t, at: 8, sectors: 8 }"), Ok(Action::Verify(extent("t", 8, 8))));
+    let pass = |extent, outcome| Pass { extent, outcome };
+    let whole = pass(extent("t", 0, 16), Outcome::Ok);
+    assert_eq!(step("stamp: { on: t, sectors: 16 }"), Ok(Action::Stamp(whole)));
+    let late = pass(extent("t", 8, 8), Outcome::Ok);
+    assert_eq!(step("verify: { on: t, at: 8, sectors: 8 }"), Ok(Action::Verify(late)));
+    let failing = |outcome| pass(extent("t", 0, 8), outcome);
+    assert_eq!(
+        step("stamp: { on: t, sectors: 8, expect: ENOSPC }"),
+        Ok(Action::Stamp(failing(Outcome::Errno(Errno::ENOSPC))))
+    );
+    assert_eq!(step("verify: { on: t, sectors: 8, expect: refused }"), Ok(Action::Verify(failing(Outcome::Refused))));
     assert_eq!(
         step("layout: { of: t, at: 8, sectors: 8, is: { on: d, at: 120 } }"),
         Ok(Action::Layout { of: extent("t", 8, 8), on: "d".to_owned(), at: Sectors(120) })
