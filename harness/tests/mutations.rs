@@ -101,6 +101,12 @@ const MUTATIONS: &[Mutation] = &[
     mutation("mempool/any-allocation-fails", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("mempool/starve-stack", &[("planted", "unsorted-lists")], "verdict deadlock, expected pass"),
     mutation("mempool/starve-stack", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("bio/bioset-question-locks", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation(
+        "bio/bioset-question-locks",
+        &[("split", "loop"), ("offload", "none"), ("gmr", "recurse")],
+        "expected deadlock",
+    ),
     mutation("perf/bioset-question", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/suspend-stall", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),

@@ -316,7 +316,7 @@ fn assignments(text: &str) -> Result<Assignments, String> {
 /// Arguments of `compare`.
 #[derive(Debug, ClapArgs)]
 pub struct CompareArgs {
-    /// Which scenarios [default: bio/bioset-question perf/bioset-question].
+    /// Which scenarios [default: bio/bioset-question bio/bioset-question-locks perf/bioset-question].
     #[command(flatten)]
     pub selection: Selection,
     /// The row that the others are compared with [default: the first].

@@ -17,7 +17,7 @@ use crate::environment::environment;
 use crate::plan::{Clock, ExploreWishes, RunOn};
 
 /// What is compared when nothing is named: whether dm may give up its rescuers, and what they cost.
-const QUESTION: [&str; 2] = ["bio/bioset-question", "perf/bioset-question"];
+const QUESTION: [&str; 3] = ["bio/bioset-question", "bio/bioset-question-locks", "perf/bioset-question"];
 
 pub(super) fn compare(args: &CompareArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let mut selection = args.selection.clone();
