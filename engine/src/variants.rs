@@ -391,6 +391,8 @@ axis! {
         StripedOneCopy "striped-one-copy" "none" "-" "striped sends every copy of a discard to the first stripe",
         /// delay forgets what it holds.
         DelayDropsHeld "delay-drops-held" "none" "-" "delay throws away what it holds when a suspend begins",
+        /// What is pushed back waits behind what came later.
+        PushedBackLast "pushed-back-last" "none" "-" "what a noflush suspend pushes back goes to the end of the list",
         /// flakey fails a second too late.
         FlakeyOffByOne "flakey-off-by-one" "none" "-" "flakey goes down a second after the up interval has ended",
         /// Bios that are held when their device goes never end.

@@ -94,6 +94,13 @@ const MUTATIONS: &[Mutation] = &[
     mutation("dm/striped-layout", &[("planted", "status-lies")], "verdict fail, expected pass"),
     mutation("dm/load-shapes", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("dm/lock-order", &[("planted", "locks-backwards")], "possible circular locking dependency"),
+    mutation("dm/suspend-noflush-order", &[("planted", "pushed-back-last")], "verdict corruption, expected pass"),
+    mutation("dm/suspend-noflush-order", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("dm/suspend-noflush-vs-io", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    // Where every piece comes from the whole bio, none shares its original: the expected corruption must be missed.
+    mutation("dm/suspend-noflush-vs-io", &[("split", "depth-first")], "verdict pass, expected corruption"),
+    mutation("dm/suspend-wait-then-complete", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
+    mutation("dm/suspend-wait-then-complete", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/suspend-vs-one-io", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("dm/suspend-under-io", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("dm/suspend-under-io", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),

@@ -19,6 +19,7 @@ use crate::block::{Bio, BioSet, Completion, Device};
 use crate::sched::Task;
 use crate::sched::cell::Tiny;
 use crate::sync::{SpinSection, Work, Workqueue, WqFlags};
+use crate::variants::Planted;
 
 /// Under `md->deferred_lock`.
 #[derive(Default)]
@@ -112,7 +113,11 @@ impl Deferred {
             if !accounting.is_noflush_suspending() {
                 return Some(bio);
             }
-            lists.bios.push_front(bio);
+            if accounting.planted == Planted::PushedBackLast {
+                lists.bios.push_back(bio);
+            } else {
+                lists.bios.push_front(bio);
+            }
             None
         });
         if refused.is_none() {
