@@ -10,7 +10,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dmlab_engine::sched::RunResult;
 use dmlab_results::{CellRecord, Exploration, Number, ShardRecord, Strength, Verdict};
@@ -50,12 +50,29 @@ pub fn run_watched(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProg
         RunOn::Virtual => once(plan, perform_virtually(plan, interrupt)),
     };
     let elapsed = started.elapsed();
+    if plan.run_on == RunOn::Explorer {
+        hold_to_budget(plan, elapsed, &mut run);
+    }
     run.record.wall_ns = Some(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     if let Some(exploration) = &mut run.record.exploration {
         let rate = Number::per_second(exploration.schedules, elapsed.as_nanos() as u64);
         exploration.schedules_per_sec = Some(rate);
     }
     run
+}
+
+/// A search that went on for longer than its scenario allows is not finished, whatever it has come to so far, unless it found
+/// the schedule that tells.
+fn hold_to_budget(plan: &Plan, elapsed: Duration, run: &mut CellRun) {
+    let told = run.record.exploration.as_ref().is_none_or(|found| matches!(found.strength, Strength::Found { .. }));
+    let Some(wall) = plan.scenario.budget.wall.filter(|wall| elapsed > Duration::from_nanos(wall.0) && !told) else {
+        return;
+    };
+    let complaint = format!("the search was not finished within the {wall} of budget.wall");
+    run.judgement = Judgement { verdict: Verdict::Skip, report: Some(complaint.clone()), stuck: None };
+    (run.record.verdict, run.record.report) = (Verdict::Skip, Some(complaint.clone()));
+    run.record.ok = false;
+    run.record.mismatches.push(complaint);
 }
 
 /// A cell that this run leaves out, and says so.

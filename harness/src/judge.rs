@@ -11,7 +11,7 @@
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::waits::StuckReport;
 use dmlab_results::{Proof, Strength, Verdict};
-use dmlab_scenarios::{self as scenarios, Bound, Expectation, LockOrder, Runtime};
+use dmlab_scenarios::{self as scenarios, Bound, Comparison, Expectation, LockOrder, Runtime};
 
 use crate::backend::engine::Performance;
 use crate::plan::Plan;
@@ -112,6 +112,9 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
                 None => complain(format!("there is no counter {name}; there are: {}", counter_names(performance))),
             }
         }
+        for relation in &expectation.relations {
+            check_relation(relation, performance, &mut complain);
+        }
     }
     mismatches
 }
@@ -169,6 +172,21 @@ fn check_report(expectation: &Expectation, judgement: &Judgement, complain: &mut
         && !judgement.report.as_ref().is_some_and(|report| report.contains(text))
     {
         complain(format!("the report does not contain {text:?}"));
+    }
+}
+
+fn check_relation(comparison: &Comparison, performance: &Performance, complain: &mut dyn FnMut(String)) {
+    let value = |name: &str| counter(name, performance);
+    let Some((left, right)) = comparison.sums(value) else {
+        let missing: Vec<&str> = comparison.counters().filter(|name| value(name).is_none()).collect();
+        return complain(format!(
+            "there is no counter {}; there are: {}",
+            missing.join(", "),
+            counter_names(performance)
+        ));
+    };
+    if !comparison.relation.holds(&left, &right) {
+        complain(format!("{left} and {right}, expected {comparison}"));
     }
 }
 

@@ -77,6 +77,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("dm/error-target-swap-midio", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
     mutation("dm/error-target-swap-one-io", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
     mutation("dm/errors-surface", &[("planted", "drops-error")], "verdict fail, expected pass"),
+    mutation("dm/errors-surface", &[("planted", "drops-error")], "expected ios == 3 * io_errors"),
     mutation("dm/hanging-device", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
     mutation("dm/hot-remove-under-io", &[("planted", "unplug-keeps-held")], "verdict hang, expected pass"),
     mutation("dm/io-waits-for-resume", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),

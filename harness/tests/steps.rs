@@ -99,6 +99,44 @@ fn a_cell_without_what_it_requires_is_skipped_and_says_why() {
 }
 
 #[test]
+fn counters_are_held_against_each_other() {
+    let bad = "fault: { io: { on: d, op: read, fail: { nth: [1] } } }";
+    let fails = "submit: { on: t, op: read, sectors: 8, expect: EIO }";
+    let steps = [bad, fails, "submit: { on: t, op: read, sectors: 8 }"];
+    let good = "{ relations: ['ios == 2 * io_errors', 'io_errors + 1 <= ios', 'pool_waits < ios'] }";
+    assert_content(&outcome("", &steps, &[good]));
+    for (relation, complaint) in [
+        ("ios <= io_errors", "2 and 1, expected ios <= io_errors"),
+        ("2 * ios + 1 == 4 * io_errors", "5 and 4, expected 2 * ios + 1 == 4 * io_errors"),
+        ("ios <= punted", "there is no counter punted; there are: ios, io_errors, "),
+    ] {
+        assert_complains(&outcome("", &steps, &[&format!("{{ relations: '{relation}' }}")]), complaint);
+    }
+}
+
+/// The records of some sleeps under this budget, by runtime: explored, and on the virtual clock.
+fn under_budget(budget: &str) -> Vec<CellRecord> {
+    let steps = list("steps", &["sleep: 3ms", "repeat: { times: 2, do: { sleep: 4ms } }"]);
+    let text = format!("{HEAD}budget: {budget}\n{steps}");
+    let wishes = Wishes { clock: Clock::Virtual, ..Wishes::default() };
+    let plans = Plan::of(&parsed("budget.yaml", &text), &wishes).unwrap_or_else(|found| panic!("{found}"));
+    plans.iter().map(|plan| run(plan).record).collect()
+}
+
+#[test]
+fn steps_and_cells_are_held_to_their_budgets() {
+    assert_content(&under_budget("{ wall: 60m, per_step: 5ms }"));
+    let [explored, virtually] = &under_budget("{ per_step: 3500us }")[..] else { panic!() };
+    assert!(explored.ok, "explored schedules have no time: {}", complaints(explored));
+    assert_complains(std::slice::from_ref(virtually), "line 13: the step took 4");
+    assert_complains(std::slice::from_ref(virtually), "of budget.per_step");
+    let [explored, virtually] = &under_budget("{ wall: 1ns }")[..] else { panic!() };
+    assert_eq!((explored.ok, explored.verdict), (false, Verdict::Skip));
+    assert_complains(std::slice::from_ref(explored), "the search was not finished within the 1ns of budget.wall");
+    assert_complains(std::slice::from_ref(virtually), "more than the 1ns of budget.wall");
+}
+
+#[test]
 fn an_outcome_may_be_any_error_or_one_of_two() {
     let broken = "fault: { io: { on: d, fail: always, errno: ENOSPC } }";
     let write = |expect: &str| format!("submit: {{ on: t, op: write, sectors: 8, expect: {expect} }}");

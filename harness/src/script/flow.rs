@@ -36,7 +36,7 @@ impl Script {
                     join(&mut beside, names);
                     Ok(())
                 }
-                _ => self.step(flow, step),
+                _ => self.within_budget(flow, step),
             }
         });
         if let (Err(Stopped), Some(stop)) = (&result, &stop)

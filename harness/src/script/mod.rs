@@ -9,6 +9,7 @@
 //! Not here: verdicts ([`crate::judge`]).
 
 mod admin;
+mod budget;
 mod findings;
 mod flow;
 mod load;
@@ -18,10 +19,10 @@ mod printed;
 mod steps;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dmlab_scenarios::{Action, Admin, DeviceKind, Fault, MustBlock, Outcome, Repeat, Scenario, Step, Verb};
-use dmlab_units::Seed;
+use dmlab_units::{Nanos, Seed};
 
 pub use findings::{Findings, LoadFinding};
 pub use load::{Counted, JobTally, PhaseTally};
@@ -38,6 +39,8 @@ pub struct Script {
     /// Faults in force: they add up, whichever flow begins them, until they are healed.
     faults: Mutex<Vec<Fault>>,
     phases: Phases,
+    /// When it began, where a budget wants to know.
+    began: OnceLock<Nanos>,
     findings: Mutex<Findings>,
 }
 
@@ -68,12 +71,14 @@ impl Script {
             seed: seed.derive("script"),
             faults: Mutex::default(),
             phases: Phases::default(),
+            began: OnceLock::new(),
             findings: Mutex::default(),
         })
     }
 
     /// Performs all steps, after creating the dm devices that no step creates.
     pub fn perform(self: &Arc<Self>, actor: &dyn Actor) {
+        self.begin_budget(actor);
         let mut by_hand = BTreeSet::new();
         created_by(&self.scenario.steps, &mut by_hand);
         for device in &self.scenario.devices {

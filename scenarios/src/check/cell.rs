@@ -59,6 +59,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         deadline: head.deadline,
         as_of: head.as_of.clone(),
         requires: head.requires.clone(),
+        budget: head.budget,
         params: params?,
         devices: devices?,
         steps: steps?,

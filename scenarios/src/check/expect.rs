@@ -6,7 +6,7 @@
 
 use super::head::{Head, RUNTIMES};
 use super::scope::Scope;
-use super::{bound, explore};
+use super::{bound, explore, relation};
 use crate::fields::{Checked, Fields};
 use crate::matrix::{Cell, Selector};
 use crate::node::{Kind, Node};
@@ -68,6 +68,7 @@ pub(super) fn expectations(
             entry_order: Vec::new(),
             peak: Vec::new(),
             counters: Vec::new(),
+            relations: Vec::new(),
         });
     }
     Some(expect)
@@ -120,6 +121,9 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
     let peak =
         fields.or("peak", Vec::new(), |node, sink| bounds(node, "pools", sink, |key, sink| scope.pool(key, sink)));
     let counters = fields.or("counters", Vec::new(), |node, sink| bounds(node, "counters", sink, values::filled));
+    let relations = fields.or("relations", Vec::new(), |node, sink| {
+        values::one_or_more(node, "relations of counters", sink, relation::relation)
+    });
     fields.finish()?;
     let expectation = Expectation {
         line: node.span.line,
@@ -132,12 +136,13 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
         entry_order: entry_order?,
         peak: peak?,
         counters: counters?,
+        relations: relations?,
     };
     if says_nothing(&expectation) {
         sink.error(
             node.span,
             "this expects nothing: it has no verdict, strength, lock_order, cycle, message, \
-             entry_order, peak or counters",
+             entry_order, peak, counters or relations",
         );
         return None;
     }
@@ -145,8 +150,19 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
 }
 
 fn says_nothing(expectation: &Expectation) -> bool {
-    let Expectation { line: _, on: _, verdict, strength, lock_order, cycle, message, entry_order, peak, counters } =
-        expectation;
+    let Expectation {
+        line: _,
+        on: _,
+        verdict,
+        strength,
+        lock_order,
+        cycle,
+        message,
+        entry_order,
+        peak,
+        counters,
+        relations,
+    } = expectation;
     verdict.is_none()
         && strength.is_none()
         && lock_order.is_none()
@@ -155,6 +171,7 @@ fn says_nothing(expectation: &Expectation) -> bool {
         && entry_order.is_empty()
         && peak.is_empty()
         && counters.is_empty()
+        && relations.is_empty()
 }
 
 /// Reports a strength of what cannot be proved: a run on threads, or a failure, which a single schedule shows.

@@ -11,7 +11,7 @@ use crate::fields::{Checked, Fields};
 use crate::matrix::{self, Axis, Selector};
 use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Requires, Runtime, values};
+use crate::{Budget, Requires, Runtime, values};
 
 const DEADLINE: Nanos = Nanos::secs(2);
 const COMMIT: &str = "a commit: 7 to 40 of 0-9 and a-f";
@@ -34,6 +34,7 @@ pub(crate) struct Head {
     /// The kernel whose algorithms are the default.
     pub(crate) as_of: Option<String>,
     pub(crate) requires: Requires,
+    pub(crate) budget: Budget,
     pub(crate) axes: Vec<Axis>,
     pub(crate) excluded: Vec<Selector>,
 }
@@ -52,6 +53,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
     });
     let runs = fields.or("runs", vec![Runtime::Explorer, Runtime::Threads], runs);
     let deadline = fields.or("deadline", DEADLINE, values::span_of_time);
+    let budget = fields.or("budget", Budget::default(), budget);
     let as_of = fields.optional("as_of", values::filled);
     let requires = fields.or("requires", Requires::default(), requires::requires);
     let axes = fields.or("variants", Vec::new(), |node, sink| Some(matrix::read_axes(node, sink)));
@@ -78,6 +80,7 @@ pub(crate) fn head(root: &Node, sink: &mut Sink<'_>) -> Checked<Head> {
         deadline: deadline.unwrap_or(DEADLINE),
         as_of: as_of.flatten(),
         requires: requires.unwrap_or_default(),
+        budget: budget.unwrap_or_default(),
         axes,
         excluded,
     })
@@ -92,6 +95,18 @@ fn runs(node: &Node, sink: &mut Sink<'_>) -> Checked<Vec<Runtime>> {
     runs.sort();
     runs.dedup();
     Some(runs)
+}
+
+fn budget(node: &Node, sink: &mut Sink<'_>) -> Checked<Budget> {
+    let mut fields = Fields::open(node, "`budget`", sink)?;
+    let wall = fields.optional("wall", values::span_of_time);
+    let per_step = fields.optional("per_step", values::span_of_time);
+    fields.finish()?;
+    let budget = Budget { wall: wall?, per_step: per_step? };
+    if budget.is_unlimited() {
+        return sink.refuse(node.span, "this bounds nothing: give it `wall`, `per_step` or both");
+    }
+    Some(budget)
 }
 
 fn report_empty_matrix(root: &Node, axes: &[Axis], excluded: &[Selector], sink: &mut Sink<'_>) {

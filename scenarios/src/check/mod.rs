@@ -6,7 +6,7 @@
 //! Reading order: `head` (what is the same in every cell) with `requires`, `cell` (one cell's scenario), then its parts: `scope`
 //! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` and `admin`
 //! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow`
-//! (steps that hold steps), then `explore`, `bound` and `expect`.
+//! (steps that hold steps), then `explore`, `bound`, `relation` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
 mod admin;
@@ -22,6 +22,7 @@ mod head;
 mod io;
 mod load;
 mod printed;
+mod relation;
 mod requires;
 mod scope;
 mod steps;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Runtime, Strength};
+use super::{Comparison, Runtime, Strength};
 
 /// What must come of a cell.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -32,6 +32,9 @@ pub struct Expectation {
     pub peak: Vec<(String, Bound)>,
     /// Bounds on counters, by name as the harness documents them.
     pub counters: Vec<(String, Bound)>,
+    /// Relations between counters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Comparison>,
 }
 
 /// A verdict that a scenario can expect.

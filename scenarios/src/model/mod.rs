@@ -10,6 +10,7 @@
 //! it), and what the run's verdict is (the harness).
 
 mod admin;
+mod budget;
 mod device;
 mod expect;
 mod explore;
@@ -24,6 +25,7 @@ mod scenario;
 mod step;
 
 pub use admin::{Admin, Verb};
+pub use budget::{Budget, Comparison, Term};
 pub use device::{Device, DeviceKind, FileDevice, Spread, Timed};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};

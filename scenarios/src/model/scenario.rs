@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dmlab_units::Nanos;
 
-use super::{Device, Expectation, Explore, Requires, Step};
+use super::{Budget, Device, Expectation, Explore, Requires, Step};
 
 /// A checked scenario, with the values of one matrix cell put in.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -35,6 +35,9 @@ pub struct Scenario {
     /// What there must be for it to be run at all.
     #[serde(skip_serializing_if = "Requires::is_nothing")]
     pub requires: Requires,
+    /// How much time a cell may take.
+    #[serde(skip_serializing_if = "Budget::is_unlimited")]
+    pub budget: Budget,
     /// Module parameters set before the first device is made, e.g. `reserved_bio_based_ios: 1`.
     pub params: BTreeMap<String, u64>,
     /// Devices in order of declaration; each names only devices before it.

@@ -3,7 +3,7 @@
 //! Not here: what is the same in all cells (`head`).
 
 use super::head::RUNTIME;
-use super::texts::{BOUND, ENTRY, FILLED, POOL, STRENGTH};
+use super::texts::{BOUND, ENTRY, FILLED, POOL, RELATION, STRENGTH};
 use super::words::{Map, Value, fields, may};
 
 /// One expectation.
@@ -37,6 +37,7 @@ pub(super) static EXPECTATION: Map = fields(
             "Bounds on the most elements of a pool in use at once.",
         ),
         may("counters", Value::MapOf(&FILLED, &Value::Scalar(&BOUND)), "Bounds on counters."),
+        may("relations", Value::OneOrMore(&Value::Scalar(&RELATION)), "Relations between counters."),
     ],
 );
 

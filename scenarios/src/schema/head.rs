@@ -43,6 +43,7 @@ pub(super) static SCENARIO: Map = fields(
             Value::Scalar(&FILLED),
             "The kernel whose algorithms are run where no axis says otherwise, e.g. `4.9`.",
         ),
+        may("budget", Value::Map(&BUDGET), "How much time a cell may take; a cell that takes more is not met."),
         may(
             "requires",
             Value::Map(&REQUIRES),
@@ -64,6 +65,23 @@ pub(super) static SCENARIO: Map = fields(
         ),
         must("steps", Value::List(&Value::Map(&STEP)), "What happens, in order."),
         may("expect", Value::List(&Value::Map(&EXPECTATION)), "What must come of it. Without a verdict: a pass."),
+    ],
+);
+
+static BUDGET: Map = fields(
+    "`budget`",
+    "How much time a cell may take.",
+    &[
+        may(
+            "wall",
+            Value::Scalar(&DURATION),
+            "All of it, on the clock of the run; on the explorer the search, in real time.",
+        ),
+        may(
+            "per_step",
+            Value::Scalar(&DURATION),
+            "Each step that holds no others, on the clock of the run; nothing in explored schedules.",
+        ),
     ],
 );
 

@@ -211,6 +211,13 @@ pub(super) static KERNEL_BOUND: Text = Text {
     examples: &[">= 4.18", "< 4.11-rc1"],
 };
 
+pub(super) static RELATION: Text = Text {
+    about: "two sums of counters, of multiples of counters and of numbers, and how they compare",
+    pattern: r"^[a-z0-9_*+\s]+(<=|>=|==|!=|<|>)[a-z0-9_*+\s]+$",
+    also: Also::Nothing,
+    examples: &["punted_bios <= pool_waits", "ios >= 2 * io_errors + 1"],
+};
+
 pub(super) static ENTRY: Text = Text {
     about: "a bio that enters a driver: `<device> <first sector>+<sectors>`",
     pattern: r"^\S+ [0-9][0-9_]*\+[0-9][0-9_]*$",

@@ -129,6 +129,9 @@ pub(crate) const BROKEN: &[Row] = &[
     row(ByBoth, "a device in capitals", "  m: { barrier", "  M: { barrier", "is not a name of a device"),
     row(ByBoth, "a brace too few", "tags: [example]", "tags: [example", "not YAML"),
     row(ByBoth, "requires misspelt", "tags: [example]", "requires: { target: linear }", "is not a key of `requires`"),
+    row(ByBoth, "a budget without a unit", "tags: [example]", "budget: { wall: 30 }", "is not a duration"),
+    row(ByBoth, "a budget of what", "tags: [example]", "budget: { step: 1s }", "is not a key of `budget`"),
+    row(ByDmlab, "a budget of nothing", "tags: [example]", "budget: { }", "this bounds nothing"),
     row(ByBoth, "a kernel alone", "tags: [example]", "requires: { kernel: v4.18 }", "is not a bound on the kernel"),
     row(
         ByBoth,

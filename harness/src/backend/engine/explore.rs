@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dmlab_engine::sched::digest::Statistics;
 use dmlab_engine::sched::explorer::search::{
@@ -19,7 +19,7 @@ use dmlab_engine::sched::explorer::{
     BatchReport, Campaign, Choice, Choices, Explorer, Limits, Pct, Portfolio, Pos, Ran, Random, Shard, Strategy, Urw,
 };
 use dmlab_engine::sched::{Outcome, RunResult};
-use dmlab_scenarios as scenarios;
+use dmlab_scenarios::{self as scenarios, Comparison};
 
 use super::play::{Performance, Play};
 use super::stage::{ExplorerStage, Found, same_end};
@@ -110,7 +110,10 @@ pub fn explore(
     on_progress: OnProgress<'_>,
 ) -> Explored {
     let limits = Limits { steps_max: plan.scenario.steps_max, interrupt: Arc::clone(interrupt) };
-    let deadline = plan.explore.time.map(|time| Instant::now() + time);
+    // No instant is that far away: whoever has so much time has no bound.
+    let within = |time| Instant::now().checked_add(time);
+    let budget = plan.scenario.budget.wall.and_then(|wall| within(Duration::from_nanos(wall.0)));
+    let deadline = plan.explore.time.and_then(within).into_iter().chain(budget).min();
     let search = Search { plan, limits, deadline, look, tally, on_progress, first: Mutex::new(None) };
     if plan.explore.strategy.can_prove() { search.all() } else { search.sample() }
 }
@@ -372,7 +375,10 @@ impl Search<'_> {
         let counts = |name: &str| matches!(name, "slab_failures" | "pool_waits");
         Statistics {
             peaks: expect.iter().any(|expectation| !expectation.peak.is_empty()),
-            counts: expect.iter().flat_map(|expectation| &expectation.counters).any(|(name, _)| counts(name)),
+            counts: expect.iter().any(|expectation| {
+                let bounded = expectation.counters.iter().map(|(name, _)| name.as_str());
+                bounded.chain(expectation.relations.iter().flat_map(Comparison::counters)).any(counts)
+            }),
         }
     }
 }

@@ -28,6 +28,7 @@ fn everything_that_can_be_expected_is_read() {
                 ("*.io_bs".to_owned(), Bound { relation: Relation::More, value: 1 }),
             ],
             counters: vec![("splits".to_owned(), Bound { relation: Relation::Equal, value: 0 })],
+            relations: Vec::new(),
         }])
     );
 }
