@@ -48,6 +48,10 @@ impl Driver for Barrier {
     fn takes(&self, op: BioOp) -> bool {
         self.below.driver().takes(op)
     }
+
+    fn logical_block_size(&self) -> u64 {
+        self.below.driver().logical_block_size()
+    }
 }
 
 struct EndBarrier {

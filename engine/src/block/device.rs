@@ -62,6 +62,11 @@ pub trait Driver: Send + Sync {
         !op.is_abnormal()
     }
 
+    /// `logical_block_size`: the smallest unit it can be addressed in, in bytes; a power of two, at least 512.
+    fn logical_block_size(&self) -> u64 {
+        512
+    }
+
     /// Whether it wants to be told when nobody holds the device open any more.
     fn wants_last_close(&self) -> bool {
         false

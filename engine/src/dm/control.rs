@@ -14,6 +14,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::errno::Errno;
+use super::limits;
 use super::mapped_device::{DmDriver, MappedDevice, SuspendFlags};
 use super::table::{Slot, Table, TableContext, split_args};
 use super::target::TargetType;
@@ -240,7 +241,7 @@ impl DmControl {
             self.say(current, &format!("can't replace immutable target type {}", immutable.name));
             return Err(Errno::EINVAL);
         }
-        if !has_type && let Some(complaint) = table.invalid_area() {
+        if !has_type && let Some(complaint) = limits::complaint(table) {
             let core = &self.registry.core;
             core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
             core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());

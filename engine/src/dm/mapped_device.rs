@@ -14,7 +14,7 @@ use super::control::DeferredRemoval;
 use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::{Events, TargetHost};
-use super::limits::Takes;
+use super::limits::{self, Takes};
 use super::split::split_and_process_bio;
 use super::table::{Slot, Table};
 use super::target::TargetType;
@@ -72,6 +72,8 @@ pub struct MappedDevice {
     table_devices_lock: Mutex<()>,
     /// What the live table lets through: [`Takes`].
     takes: Variable,
+    /// Of the live table, in bytes.
+    logical_block_size: Variable,
     /// `DMF_DEFERRED_REMOVE`.
     to_be_removed: Variable,
     /// Who waits for an internal resume (`wait_on_bit`).
@@ -117,6 +119,7 @@ impl MappedDevice {
                 deferred: Deferred::new(current, name, bio_split, work),
                 table_devices_lock: Mutex::new(runtime, &named("table_devices_lock"), ()),
                 takes: Variable::new(runtime, &named("queue_limits"), 0),
+                logical_block_size: Variable::new(runtime, &named("logical_block_size"), 512),
                 to_be_removed: Variable::new(runtime, &named("deferred_remove"), 0),
                 internal_resume: WaitQueue::new(runtime, &named("internal_resume")),
                 holder: Tiny::new(None),
@@ -442,7 +445,7 @@ impl MappedDevice {
             slot.destroy(current);
             return Err(Errno::EINVAL);
         }
-        if let Some(complaint) = slot.table().invalid_area() {
+        if let Some(complaint) = limits::complaint(slot.table()) {
             self.core.log(current, format!("device-mapper: table: {}: {complaint}", dev.id()));
             slot.destroy(current);
             return Err(Errno::EINVAL);
@@ -450,6 +453,7 @@ impl MappedDevice {
         dev.set_capacity(slot.table().size());
         self.live.publish(current, Live { table: Some(Arc::clone(slot.table())), block_io: true });
         self.takes.set(Takes::of(slot.table()).bits());
+        self.logical_block_size.set(limits::logical_block_size(slot.table()));
         slot.table().host().set_bound(true);
         let replaced = state.active.replace(slot);
         if let Some(replaced) = &replaced {
@@ -538,6 +542,10 @@ impl Driver for DmDriver {
             BioOp::SecureErase => self.md.takes(Takes::SECURE_ERASE),
             BioOp::WriteZeroes => self.md.takes(Takes::WRITE_ZEROES),
         }
+    }
+
+    fn logical_block_size(&self) -> u64 {
+        self.md.logical_block_size.get()
     }
 
     fn wants_last_close(&self) -> bool {

@@ -218,16 +218,6 @@ impl Table {
         }
         unique
     }
-
-    /// `device_area_is_invalid`, for all areas: which device is too small, in the kernel's words.
-    pub fn invalid_area(&self) -> Option<String> {
-        self.devices().into_iter().find_map(|(device, start, len)| {
-            let size = device.capacity();
-            let fits = start.checked_add(len).is_some_and(|end| end <= size);
-            (size > Sectors::ZERO && !fits)
-                .then(|| format!("{} too small for target: start={start}, len={len}, dev_size={size}", device.name()))
-        })
-    }
 }
 
 /// Whether a target type may not follow those that the table has: singleton and immutable types (dm-spec §7.4).
