@@ -81,13 +81,16 @@ impl Piece {
     }
 }
 
+/// A clone's own, and its bvecs' where it has some of its own.
+type Elements = (Element, Option<Element>);
+
 /// A clone from `md->bs`.
 pub(super) struct TargetIo {
     id: ObjectId,
     io: Arc<DmIo>,
     piece: Piece,
-    /// With the elements that it takes up: the clone's, and its bvecs' where it has some of its own.
-    state: Tiny<(CloneState, Option<(Element, Option<Element>)>)>,
+    /// With the elements that it takes up.
+    state: Tiny<(CloneState, Option<Elements>)>,
 }
 
 impl TargetIo {
