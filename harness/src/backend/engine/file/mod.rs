@@ -5,8 +5,9 @@
 //! a list and wakes the item through a pipe. While it waits in the kernel it looks up every now and then, so that a run can
 //! be ended; when nothing has ended for [`PATIENCE`] that is a `BUG`: the file hangs, not the model.
 //!
-//! Invariants: a bio ends when its I/O has ended; flushes are `fdatasync`; discards are refused. What the system does not
-//! allow (no io_uring, no `O_DIRECT`) is said in the kernel log of the run.
+//! Invariants: a bio ends when its I/O has ended, with `EIO` if the device has been unplugged meanwhile; flushes are
+//! `fdatasync`; discards are refused. What the system does not allow (no io_uring, no `O_DIRECT`) is said in the kernel log
+//! of the run.
 //! Not here: the rules for what may be overwritten (`place`), unsafe code (`ring`).
 
 mod place;
@@ -38,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bios on their way to the ring, and whether somebody is with it.
 #[derive(Default)]
 struct Incoming {
-    bios: VecDeque<Bio>,
+    bios: VecDeque<(Arc<Device>, Bio)>,
     /// The item waits, or is about to: it must be woken for what comes.
     waits: bool,
 }
@@ -46,7 +47,7 @@ struct Incoming {
 /// What the ring knows of, used by the work item alone.
 struct Service {
     ring: Ring,
-    bios: BTreeMap<u64, Bio>,
+    bios: BTreeMap<u64, (Arc<Device>, Bio)>,
     numbers: u64,
     _place: Option<Place>,
 }
@@ -113,7 +114,7 @@ impl Driver for FileDriver {
             return bio.end(current, BlkStatus::IoErr);
         }
         let mut incoming = locked(&self.shared.incoming);
-        incoming.bios.push_back(bio);
+        incoming.bios.push_back((Arc::clone(dev), bio));
         let waits = std::mem::take(&mut incoming.waits);
         drop(incoming);
         if waits {
@@ -147,8 +148,8 @@ impl Shared {
                 last = Instant::now();
             }
             for (token, memory, result) in ended {
-                let bio = service.bios.remove(&token).expect("what has ended was begun");
-                finish(worker, bio, (token, memory, result));
+                let (dev, bio) = service.bios.remove(&token).expect("what has ended was begun");
+                finish(worker, &dev, bio, (token, memory, result));
             }
             if last.elapsed() > PATIENCE {
                 worker.bug(format!("{}: no I/O has ended for {} s: the file hangs", self.name, PATIENCE.as_secs()));
@@ -162,7 +163,7 @@ impl Shared {
     fn take_in(&self, worker: &Task, service: &mut Service) {
         while service.ring.has_room() {
             let mut incoming = locked(&self.incoming);
-            let Some(bio) = incoming.bios.pop_front() else {
+            let Some((dev, bio)) = incoming.bios.pop_front() else {
                 incoming.waits = true;
                 return;
             };
@@ -181,15 +182,17 @@ impl Shared {
             let token = service.numbers;
             service.numbers += 1;
             service.ring.begin(token, what, bio.sector.bytes().0, memory);
-            service.bios.insert(token, bio);
+            service.bios.insert(token, (dev, bio));
         }
     }
 }
 
-/// Ends `bio` as its I/O has ended.
-fn finish(worker: &Task, bio: Bio, (_, mut memory, result): Ended) {
+/// Ends `bio` to `dev` as its I/O has ended.
+fn finish(worker: &Task, dev: &Device, bio: Bio, (_, mut memory, result): Ended) {
     let _frame = worker.enter("loop_handle_cmd");
     let status = match result {
+        // As from a controller that is no longer there: what the file says of it nobody hears.
+        _ if dev.core().is_gone(worker, dev) => BlkStatus::IoErr,
         Ok(moved) if moved < memory.as_mut().len() => BlkStatus::IoErr,
         Ok(_) => BlkStatus::Ok,
         Err(error) => match error.kind() {
@@ -204,4 +207,48 @@ fn finish(worker: &Task, bio: Bio, (_, mut memory, result): Ended) {
         data.buffer.with(worker, |bytes| bytes[at..at + memory.len()].copy_from_slice(memory));
     }
     bio.end(worker, status);
+}
+
+#[cfg(test)]
+mod tests {
+    use dmlab_engine::block::{BioVec, Buffer, EndIo};
+    use dmlab_engine::sched::{Outcome, threads};
+    use dmlab_engine::variants::Variants;
+    use dmlab_units::{Bytes, Nanos, Seed};
+
+    use super::*;
+
+    const PAGE: Sectors = Sectors(8);
+
+    #[derive(Default)]
+    struct Ends(Mutex<Vec<BlkStatus>>);
+
+    impl EndIo for Ends {
+        fn end_io(self: Arc<Self>, _current: &Task, status: BlkStatus, _cookie: u64) {
+            locked(&self.0).push(status);
+        }
+    }
+
+    #[test]
+    fn io_that_is_with_the_file_when_the_device_is_unplugged_ends_with_an_error_however_it_went() {
+        let ends = Arc::new(Ends::default());
+        let hook: Arc<dyn EndIo> = Arc::clone(&ends) as Arc<dyn EndIo>;
+        let config = threads::Config { seed: Seed(1), deadline: Nanos::secs(60), interrupt: Arc::default() };
+        let ran = threads::run(&config, move |current| {
+            let machine = Machine::new(current, Variants::default(), false);
+            let file = FileDevice { size: Bytes::kib(64), path: None };
+            let device = add(current, &machine, "f", &file, Sectors(128)).expect("there is space");
+            let written = || {
+                let data = Some(BioVec::new(Buffer::zeroed(PAGE)));
+                let range = (Sectors::ZERO, PAGE);
+                Bio::new(current, BioOp::Write, Arc::clone(&device), range, data, (Arc::clone(&hook), 0))
+            };
+            let done = || (0, Aligned::zeroed(4096), Ok(4096));
+            finish(current, &device, written(), done());
+            machine.unplug(current, &device);
+            finish(current, &device, written(), done());
+        });
+        assert_eq!(ran.outcome, Outcome::Finished);
+        assert_eq!(*locked(&ends.0), [BlkStatus::Ok, BlkStatus::IoErr]);
+    }
 }
