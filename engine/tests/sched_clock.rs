@@ -7,11 +7,14 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use dmlab_engine::block::{Bio, BioOp, BlkStatus, EndIo, submit_bio};
+use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::explorer::{CostTable, Explorer, Fair, Random};
 use dmlab_engine::sched::object::Wait;
 use dmlab_engine::sched::{Digest, Holder, Object, OpKind, Outcome, Site, StateMachine, Step, Task, TaskId, Wakes};
 use dmlab_engine::sync::{Completion, Mempool, Mutex as Lock};
-use dmlab_units::{Nanos, Seed};
+use dmlab_engine::variants::Variants;
+use dmlab_units::{Nanos, Sectors, Seed};
 
 use support::{crew, explore, limits, on_threads, strategies};
 
@@ -102,7 +105,8 @@ fn with_costs_a_timer_that_is_due_fires_while_others_are_ready() {
 
 #[test]
 fn each_operation_costs_what_the_table_says() {
-    let cost = CostTable { lock: Nanos(1), mempool: Nanos(100), work: Nanos(10_000), other: Nanos(1_000_000) };
+    let cost =
+        CostTable { lock: Nanos(1), mempool: Nanos(100), work: Nanos(10_000), other: Nanos(1_000_000), bio: Nanos(7) };
     let result = Explorer::with_cost(limits(), cost).run(&mut Fair::new(Seed(1)), |current| {
         drop(Lock::new(current.runtime(), "lock", ()).lock(current));
         let pool = Mempool::new(current.runtime(), "pool", 1);
@@ -112,6 +116,39 @@ fn each_operation_costs_what_the_table_says() {
         current.charge(Nanos(5_000_000_000));
     });
     assert_eq!((result.outcome, result.now), (Outcome::Finished, Nanos(5_001_000_202)));
+}
+
+struct Ends;
+
+impl EndIo for Ends {
+    fn end_io(self: Arc<Self>, _current: &Task, status: BlkStatus, _cookie: u64) {
+        assert_eq!(status, BlkStatus::Ok);
+    }
+}
+
+/// What a bio to a linear device over a null device costs if only bios cost something.
+fn price_of_a_bio(split: &'static str) -> Nanos {
+    let cost = CostTable { lock: Nanos(0), mempool: Nanos(0), work: Nanos(0), other: Nanos(0), bio: Nanos(1) };
+    let result = Explorer::with_cost(limits(), cost).run(&mut Fair::new(Seed(1)), move |current| {
+        let mut variants = Variants::default();
+        variants.set("split", split).unwrap();
+        let machine = Machine::new(current, variants, false);
+        let null = machine.add_null(current, "n", Sectors(8));
+        let device = machine.dm().create(current, "t").unwrap();
+        machine.dm().load(current, "t", &[format!("0 8 linear {} 0", null.id())]).unwrap();
+        machine.dm().resume(current, "t").unwrap();
+        assert_eq!(current.now(), Nanos(0), "no bio so far");
+        let hook: Arc<dyn EndIo> = Arc::new(Ends);
+        submit_bio(current, Bio::new(current, BioOp::Write, device, (Sectors(0), Sectors(8)), None, (hook, 0)));
+    });
+    assert_eq!(result.outcome, Outcome::Finished);
+    result.now
+}
+
+#[test]
+fn a_bio_is_charged_for_when_it_is_taken_from_its_set_and_when_it_is_submitted() {
+    assert_eq!(price_of_a_bio("trim"), Nanos(3), "two submitted, one of them from a set");
+    assert_eq!(price_of_a_bio("loop"), Nanos(3), "the same: the dm_io is not from a set");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What pools, rescuers, splits, submission and table swaps cost: one report in which every row is compared with a named
 //! baseline of the same run, and with what the virtual clock says of it.
 //!
-//! `cargo bench -p dmlab --bench block` prints the report. Samples are interleaved: every row once, then every row again, so
-//! that a machine that grows slow is slow for all. A ratio comes with its 95 % confidence interval. `virtual` is one run
-//! under `Fair` with the cost table, the same on every machine; `virtual / measured` is how far that table is from this
-//! one, and it is from this column that the table was calibrated. `-- --criterion` gives the same rows to criterion.
+//! `cargo bench -p dmlab --bench block -- [--quick] [--calibrate | --criterion] [GROUP …]` prints the report, of the groups
+//! whose name contains one of these texts. Samples are interleaved: every row once, then every row again, so that a machine
+//! that grows slow is slow for all. A ratio comes with its 95 % confidence interval. `virtual` is one run under `Fair` with
+//! the cost table, the same on every machine; `virtual / measured` is how far that table is from this one.
+//! `--calibrate` prints how often each row pays each cost, and the cost table that fits the fastest samples best
+//! (`costs::fit`); `--criterion` gives the same rows to criterion.
 //!
 //! Invariant: a run that does not finish is a panic: its time would mean nothing.
 //! Not here: whole scenarios, and engines of other people (`explorer_peers.rs`).
@@ -13,6 +15,7 @@ mod costs;
 mod support;
 
 use std::io::Write;
+use std::process::exit;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,25 +28,52 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object, Rows};
 use tabled::settings::{Alignment, Style};
 
+use costs::fit::{KINDS, NAMES, Point, costs, fit, only, table};
 use costs::{Group, Row, groups};
 use support::on_threads;
 
-const ROUNDS: usize = 15;
 const LEVEL: f64 = 0.95;
 /// Longer than any row.
 const STEPS_MAX: u64 = 100_000_000;
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Of a row's count.
+    share: u64,
+}
+
+impl Effort {
+    const FULL: Self = Self { rounds: 31, share: 1 };
+    /// Enough to see that everything works; the figures are worth little.
+    const QUICK: Self = Self { rounds: 5, share: 50 };
+
+    /// No less than a burst of work items.
+    fn count(self, row: &Row) -> u64 {
+        (row.count / self.share).max(16)
+    }
+}
+
+/// What is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Report,
+    Calibration,
+    Criterion,
+}
 
 fn on_this_machine(row: &Arc<Row>, count: u64) -> Nanos {
     let row = Arc::clone(row);
     on_threads(move |current| (row.model)(current, count))
 }
 
-fn on_the_virtual_clock(row: &Arc<Row>) -> Nanos {
+fn on_the_virtual_clock(row: &Arc<Row>, count: u64, cost: CostTable) -> Nanos {
     let (there, took) = (Arc::clone(row), Arc::new(Mutex::new(Nanos::ZERO)));
     let slot = Arc::clone(&took);
     let limits = Limits { steps_max: STEPS_MAX, interrupt: Arc::default() };
-    let run = Explorer::with_cost(limits, CostTable::default()).run(&mut Fair::new(Seed(1)), move |current| {
-        *slot.lock().expect("one task writes") = (there.model)(current, there.count);
+    let run = Explorer::with_cost(limits, cost).run(&mut Fair::new(Seed(1)), move |current| {
+        *slot.lock().expect("one task writes") = (there.model)(current, count);
     });
     assert_eq!(run.outcome, Outcome::Finished, "{}", row.name);
     *took.lock().expect("the run is over")
@@ -57,19 +87,37 @@ fn shown(nanos: f64) -> String {
     if nanos < 10_000.0 { format!("{nanos:.0} ns") } else { format!("{:.1} us", nanos / 1e3) }
 }
 
-fn report(group: &Group) {
-    let rows: Vec<Arc<Row>> = group.rows.iter().map(Arc::clone).collect();
-    let mut samples = vec![Vec::new(); rows.len()];
-    for _ in 0..ROUNDS {
-        for (row, samples) in rows.iter().zip(&mut samples) {
-            samples.push(each(on_this_machine(row, row.count), row.count));
+/// Nanoseconds of each row, once per round.
+fn measured(group: &Group, effort: Effort) -> Vec<Vec<f64>> {
+    let mut samples = vec![Vec::new(); group.rows.len()];
+    for _ in 0..effort.rounds {
+        for (row, samples) in group.rows.iter().zip(&mut samples) {
+            let count = effort.count(row);
+            samples.push(each(on_this_machine(row, count), count));
         }
     }
-    let virtual_times: Vec<f64> = rows.iter().map(|row| each(on_the_virtual_clock(row), row.count)).collect();
+    samples
+}
+
+fn print(title: &str, rows: Vec<Vec<String>>) {
+    let mut table = Builder::from_iter(rows).build();
+    table.with(Style::markdown());
+    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "\n{title}\n\n{table}").and_then(|()| out.flush());
+    written.expect("somebody reads the report");
+}
+
+fn report(group: &Group, effort: Effort) {
+    let samples = measured(group, effort);
+    let virtual_time = |row: &Arc<Row>| {
+        let count = effort.count(row);
+        each(on_the_virtual_clock(row, count, CostTable::default()), count)
+    };
+    let virtual_times: Vec<f64> = group.rows.iter().map(virtual_time).collect();
     let head = ["", "measured", "of the first", "95 % interval", "virtual", "of the first", "virtual / measured"];
-    let mut table = Builder::default();
-    table.push_record(head);
-    for (place, row) in rows.iter().enumerate() {
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for (place, row) in group.rows.iter().enumerate() {
         let middle = median(&samples[place]).expect("there are samples");
         let ratio = ratio_of_medians(&samples[0], &samples[place], BOOTSTRAP_RESAMPLES, LEVEL, Seed(1));
         let (ratio, interval) = match ratio {
@@ -77,7 +125,7 @@ fn report(group: &Group) {
             Ok(found) => (format!("{:.2}", found.ratio), format!("{:.2} to {:.2}", found.low, found.high)),
             Err(error) => (error.to_string(), String::new()),
         };
-        table.push_record([
+        rows.push(vec![
             row.name.clone(),
             shown(middle),
             ratio,
@@ -87,12 +135,40 @@ fn report(group: &Group) {
             format!("{:.2}", virtual_times[place] / middle),
         ]);
     }
-    let mut table = table.build();
-    table.with(Style::markdown());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "\n{}\n\n{table}", group.name).and_then(|()| out.flush());
-    written.expect("somebody reads the report");
+    print(group.name, rows);
+}
+
+/// Prints what each row pays and takes, and the costs that fit best, in all that take part.
+fn calibrate(groups: &[Group], effort: Effort) {
+    let (mut points, mut names) = (Vec::new(), Vec::new());
+    for group in groups.iter().filter(|group| group.calibrates) {
+        for (row, samples) in group.rows.iter().zip(measured(group, effort)) {
+            let count = effort.count(row);
+            let mut paid = [0.0; KINDS];
+            for (kind, paid) in paid.iter_mut().enumerate() {
+                *paid = each(on_the_virtual_clock(row, count, only(kind)), count);
+            }
+            // What else the machine does only ever adds.
+            let measured = samples.iter().copied().fold(f64::INFINITY, f64::min);
+            points.push(Point { paid, measured, weight: 1.0 / group.rows.len() as f64 });
+            names.push(format!("{}: {}", group.name, row.name));
+        }
+    }
+    let (now, best) = (costs(&CostTable::default()), fit(&points, costs(&CostTable::default())));
+    let rounded = costs(&table(&best));
+    let mut rows = vec![["row", "fastest"].map(str::to_owned).to_vec()];
+    rows[0].extend(NAMES.map(str::to_owned));
+    rows[0].extend(["as it is / measured", "fitted / measured"].map(str::to_owned));
+    for (point, name) in points.iter().zip(names) {
+        let mut row = vec![name, shown(point.measured)];
+        row.extend(point.paid.map(|paid| format!("{paid:.2}")));
+        row.extend([now, rounded].map(|costs| format!("{:.2}", point.under(&costs) / point.measured)));
+        rows.push(row);
+    }
+    print("What a row pays each time, and its time by the table as it is and as it would fit", rows);
+    let cost = |kind: usize| vec![NAMES[kind].to_owned(), format!("{} ns", now[kind]), format!("{:.1} ns", best[kind])];
+    let head = ["cost", "as it is", "fitted"].map(str::to_owned).to_vec();
+    print("The cost table", std::iter::once(head).chain((0..KINDS).map(cost)).collect());
 }
 
 fn with_criterion(groups: &[Group]) {
@@ -109,12 +185,42 @@ fn with_criterion(groups: &[Group]) {
     criterion.final_summary();
 }
 
+/// What is asked for: what is shown, how much is measured, of which groups.
+fn asked(arguments: &[String]) -> Result<(Show, Effort, Vec<Group>), String> {
+    let (mut show, mut effort, mut wanted) = (Show::Report, Effort::FULL, Vec::new());
+    for argument in arguments {
+        match argument.as_str() {
+            // `--test` is how criterion's benches are told to run once.
+            "--quick" | "--test" => effort = Effort::QUICK,
+            "--calibrate" => show = Show::Calibration,
+            "--criterion" => show = Show::Criterion,
+            // From cargo.
+            "--bench" => {}
+            other if other.starts_with('-') => return Err(format!("unknown argument {other:?}")),
+            text => wanted.push(text),
+        }
+    }
+    let mut groups = groups();
+    if let Some(none) = wanted.iter().find(|text| !groups.iter().any(|group| group.name.contains(**text))) {
+        let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
+        return Err(format!("no group has {none:?} in its name; there are:\n  {}\n", names.join("\n  ")));
+    }
+    groups.retain(|group| wanted.is_empty() || wanted.iter().any(|text| group.name.contains(text)));
+    if show == Show::Calibration && !groups.iter().any(|group| group.calibrates) {
+        return Err("none of these groups is calibrated by".to_owned());
+    }
+    Ok((show, effort, groups))
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let groups = groups();
-    if arguments.iter().any(|argument| argument == "--criterion") {
-        with_criterion(&groups);
-    } else {
-        groups.iter().for_each(report);
+    let (show, effort, groups) = asked(&arguments).unwrap_or_else(|wrong| {
+        eprintln!("block: {wrong}; usage: [--quick] [--calibrate | --criterion] [GROUP …]");
+        exit(2);
+    });
+    match show {
+        Show::Report => groups.iter().for_each(|group| report(group, effort)),
+        Show::Calibration => calibrate(&groups, effort),
+        Show::Criterion => with_criterion(&groups),
     }
 }

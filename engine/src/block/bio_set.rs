@@ -142,6 +142,7 @@ impl BioSet {
     #[inline]
     #[track_caller]
     fn alloc_from(&self, current: &Task, pool: &Mempool) -> Element {
+        current.charge_bio();
         if let Some(rescuer) = &self.0.rescuer
             && (!BioLists::of(current).is_empty() || self.0.core.variants().planted == Planted::UngatedRescue)
         {

@@ -125,6 +125,7 @@ pub fn submit_bio(current: &Task, bio: Bio) {
 /// `submit_bio_noacct`: checks, then the driver now or later.
 pub fn submit_bio_noacct(current: &Task, mut bio: Bio) {
     let _frame = current.enter("submit_bio_noacct");
+    current.charge_bio();
     if let Some(status) = check_bio(current, &mut bio) {
         return bio.end(current, status);
     }

@@ -149,6 +149,16 @@ impl Task {
         }
     }
 
+    /// Accounts likewise for what a bio costs beside its operations ([`CostTable::bio`]).
+    ///
+    /// [`CostTable::bio`]: super::explorer::CostTable::bio
+    #[inline]
+    pub(crate) fn charge_bio(&self) {
+        if let Seat::Coroutine(seat) = &self.seat {
+            seat.charge_bio();
+        }
+    }
+
     /// Starts a task.
     pub fn spawn(&self, name: &str, body: impl FnOnce(&Self) + Send + 'static) -> TaskId {
         match &self.seat {

@@ -11,7 +11,7 @@ use dmlab_engine::block::{Bio, BioOp, BioVec, BlkStatus, Buffer, Device, EndIo, 
 use dmlab_engine::dm::SuspendFlags;
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
-use dmlab_engine::sync::{Allocator, Completion, Gfp, Mempool};
+use dmlab_engine::sync::{Allocator, Completion, Gfp, Mempool, Mutex, Work, Workqueue, WqFlags};
 use dmlab_engine::variants::Variants;
 use dmlab_units::{Nanos, Sectors};
 
@@ -70,6 +70,16 @@ fn bios(current: &Task, device: &Arc<Device>, sectors: Sectors, count: u64) -> N
     current.now().saturating_sub(began)
 }
 
+/// `count` times a mutex that nobody else wants.
+pub(crate) fn mutex(current: &Task, count: u64) -> Nanos {
+    let mutex = Mutex::new(current.runtime(), "bench", ());
+    let began = current.now();
+    for _ in 0..count {
+        drop(mutex.lock(current));
+    }
+    current.now().saturating_sub(began)
+}
+
 /// `count` times an element taken and given back.
 pub(crate) fn mempool(current: &Task, allocator: Option<u64>, count: u64) -> Nanos {
     let pool = Mempool::new(current.runtime(), "bench", RESERVE);
@@ -78,6 +88,26 @@ pub(crate) fn mempool(current: &Task, allocator: Option<u64>, count: u64) -> Nan
     for _ in 0..count {
         let element = pool.alloc(current, Gfp::NoIo).expect("waits rather than fails");
         pool.free(current, element);
+    }
+    current.now().saturating_sub(began)
+}
+
+/// `count` work items queued, `burst` of them before they are waited for.
+pub(crate) fn work_items(current: &Task, burst: u64, count: u64) -> Nanos {
+    let flags = WqFlags { max_active: 1, mem_reclaim: false, worker_fails: None };
+    let queue = Workqueue::new(current.runtime(), "bench", flags);
+    let done = Completion::new(current.runtime(), "bench");
+    let item = |_| {
+        let done = done.clone();
+        Work::new("item", move |worker| done.complete(worker))
+    };
+    let items: Vec<Work> = (0..burst).map(item).collect();
+    let began = current.now();
+    for _ in 0..count / burst {
+        for item in &items {
+            queue.queue(current, item);
+        }
+        items.iter().for_each(|_| done.wait(current));
     }
     current.now().saturating_sub(began)
 }

@@ -24,6 +24,8 @@ pub(crate) struct Row {
 /// Rows that are compared with the first of them.
 pub(crate) struct Group {
     pub(crate) name: &'static str,
+    /// Whether the cost table is fitted to it: one task does nearly all of the work, so that a time is a sum of operations.
+    pub(crate) calibrates: bool,
     pub(crate) rows: Vec<Arc<Row>>,
 }
 
@@ -33,17 +35,41 @@ fn row(name: impl Into<String>, count: u64, model: impl Fn(&Task, u64) -> Nanos 
 
 /// Every group.
 pub(crate) fn groups() -> Vec<Group> {
-    let mut groups = vec![mempool(), rescuers_in_peace(), rescuers_at_work()];
+    let mut groups = vec![locks(), mempool(), work(), levels(), rescuers_in_peace(), rescuers_at_work()];
     groups.extend([1, 2, 4].map(matrix));
     groups.push(swap());
     groups
+}
+
+fn locks() -> Group {
+    let rows = vec![row("by one task", 20_000, models::mutex)];
+    Group { name: "mutex_lock and mutex_unlock", calibrates: true, rows }
 }
 
 fn mempool() -> Group {
     let rows = [("healthy", None), ("every second allocation fails", Some(2)), ("dead, from the reserve", Some(1))];
     let rows =
         rows.map(|(name, every)| row(name, 20_000, move |current, count| models::mempool(current, every, count)));
-    Group { name: "mempool_alloc and mempool_free", rows: rows.into() }
+    Group { name: "mempool_alloc and mempool_free", calibrates: true, rows: rows.into() }
+}
+
+fn work() -> Group {
+    let rows = [("one after the other", 1), ("16 at once", 16)];
+    let rows =
+        rows.map(|(name, burst)| row(name, 3_200, move |current, count| models::work_items(current, burst, count)));
+    Group { name: "queue_work, and a wait for the item", calibrates: false, rows: rows.into() }
+}
+
+fn levels() -> Group {
+    let mut rows = Vec::new();
+    for split in ["loop", "depth-first", "trim"] {
+        for depth in [1, 2, 4, 6] {
+            let variants = variants(&[("gmr", "sorted"), ("split", split)]);
+            let model = move |current: &Task, count| models::stack(current, variants, (1, depth), count);
+            rows.push(row(format!("{split}, {depth}"), 2_000, model));
+        }
+    }
+    Group { name: "4 KiB in one piece, split by levels", calibrates: true, rows }
 }
 
 fn rescuers_in_peace() -> Group {
@@ -51,7 +77,8 @@ fn rescuers_in_peace() -> Group {
         let variants = variants(&[("gmr", "fifo"), ("split", "loop"), ("rescue", rescue)]);
         row(rescue, 200, move |current, count| models::pieces(current, variants, 64, false, count))
     });
-    Group { name: "256 KiB in 64 pieces, fifo, loop: rescuers that stand by", rows: rows.into() }
+    let name = "256 KiB in 64 pieces, fifo, loop: rescuers that stand by";
+    Group { name, calibrates: true, rows: rows.into() }
 }
 
 fn rescuers_at_work() -> Group {
@@ -59,29 +86,30 @@ fn rescuers_at_work() -> Group {
         let variants = variants(&[("gmr", "fifo"), ("split", "loop"), ("rescue", rescue)]);
         row(rescue, 50, move |current, count| models::pieces(current, variants, 64, true, count))
     });
-    Group { name: "the same from a reserve of 16: rescuers at work", rows: rows.into() }
+    let name = "256 KiB in 64 pieces, from a reserve of 16: rescuers at work";
+    Group { name, calibrates: true, rows: rows.into() }
 }
 
 /// Split by submission, at one depth.
 fn matrix(depth: u32) -> Group {
     let name = match depth {
         1 => "64 KiB in 16 pieces, split by submission, 1 level",
-        2 => "the same, 2 levels",
-        _ => "the same, 4 levels",
+        2 => "64 KiB in 16 pieces, split by submission, 2 levels",
+        _ => "64 KiB in 16 pieces, split by submission, 4 levels",
     };
     let mut rows = Vec::new();
     for gmr in ["sorted", "fifo", "recurse"] {
         for split in ["loop", "depth-first", "clone-is-remainder", "trim"] {
             let variants = variants(&[("gmr", gmr), ("split", split)]);
             let model = move |current: &Task, count| models::stack(current, variants, (16, depth), count);
-            rows.push(row(format!("{split}, {gmr}"), 200, model));
+            rows.push(row(format!("{split}, {gmr}"), 200 / u64::from(depth), model));
         }
     }
-    Group { name, rows }
+    Group { name, calibrates: true, rows }
 }
 
 fn swap() -> Group {
     let rows = [("no load", 0), ("1 writer", 1), ("2 writers", 2)];
     let rows = rows.map(|(name, loaders)| row(name, 50, move |current, count| models::swap(current, loaders, count)));
-    Group { name: "load, suspend, resume", rows: rows.into() }
+    Group { name: "load, suspend, resume", calibrates: false, rows: rows.into() }
 }

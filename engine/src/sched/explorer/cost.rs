@@ -1,8 +1,11 @@
 //! [`CostTable`]: what an operation costs on the virtual CPU, so that a virtual clock moves.
 //!
 //! The model: one CPU; each announced operation and each explicit charge moves the one clock. It says how variants
-//! compare in work done, identically on every machine. It does not model caches, contention or several CPUs, and its
-//! nanoseconds are nobody's hardware.
+//! compare in work done, identically on every machine. It does not model caches, contention, several CPUs or how long a
+//! sleeper takes to wake.
+//!
+//! Where the default comes from: the costs of one machine on threads, by `cargo bench -p dmlab --bench block --
+//! --calibrate`; ARCHITECTURE, "What it costs", has the rows, the machine and how far each is off.
 //!
 //! Invariants: integer costs; no cost depends on anything but the kind of operation and the bytes moved.
 
@@ -21,11 +24,13 @@ pub struct CostTable {
     pub work: Nanos,
     /// Any other operation.
     pub other: Nanos,
+    /// A bio that is taken from its set, and one that is submitted: what is done for it beside operations.
+    pub bio: Nanos,
 }
 
 impl Default for CostTable {
     fn default() -> Self {
-        Self { lock: Nanos(10), mempool: Nanos(25), work: Nanos(1500), other: Nanos(5) }
+        Self { lock: Nanos(9), mempool: Nanos(15), work: Nanos(1800), other: Nanos(30), bio: Nanos(59) }
     }
 }
 

@@ -226,6 +226,14 @@ impl Seat {
     pub(in crate::sched) fn charge(&self, cost: Nanos) {
         self.core().charge(cost);
     }
+
+    #[inline]
+    pub(in crate::sched) fn charge_bio(&self) {
+        if self.costs {
+            let core = self.core();
+            core.charge(core.manner.cost.as_ref().map_or(Nanos::ZERO, |cost| cost.bio));
+        }
+    }
 }
 
 fn digest_of(tracker: &tracker::Tracker, state: impl FnOnce(&mut Digest<'_>)) -> Lanes {
