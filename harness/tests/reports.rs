@@ -80,7 +80,7 @@ task low waits in mempool_alloc for mempool "t.bs" (2 out, reserve 0 of 2, 2 wai
       submit_bio_noacct
       submit_bio
   meanwhile it keeps 1 undispatched bio(s) on its current->bio_list: write d 0+8
-  => held by low: 1 element, taken in
+  => held by high: 1 element, taken in
       bio_alloc_bioset [<dm/split.rs:N>]
       alloc_tio
       __split_and_process_non_flush
@@ -88,7 +88,7 @@ task low waits in mempool_alloc for mempool "t.bs" (2 out, reserve 0 of 2, 2 wai
       dm_submit_bio
       submit_bio_noacct
       submit_bio
-  => held by high: 1 element, taken in
+  => held by low: 1 element, taken in
       bio_alloc_bioset [<dm/split.rs:N>]
       alloc_tio
       __split_and_process_non_flush
@@ -106,7 +106,7 @@ task high waits in mempool_alloc for mempool "t.bs" (2 out, reserve 0 of 2, 2 wa
       submit_bio_noacct
       submit_bio
   meanwhile it keeps 1 undispatched bio(s) on its current->bio_list: write d 16+8
-  => held by low: 1 element, taken in
+  => held by high: 1 element, taken in
       bio_alloc_bioset [<dm/split.rs:N>]
       alloc_tio
       __split_and_process_non_flush
@@ -114,7 +114,7 @@ task high waits in mempool_alloc for mempool "t.bs" (2 out, reserve 0 of 2, 2 wa
       dm_submit_bio
       submit_bio_noacct
       submit_bio
-  => held by high: 1 element, taken in
+  => held by low: 1 element, taken in
       bio_alloc_bioset [<dm/split.rs:N>]
       alloc_tio
       __split_and_process_non_flush
