@@ -1,4 +1,4 @@
-//! [`Late`]: bios of a leaf device that are not carried out when they are submitted: held by a fault, slowed down by one,
+//! `Late`: bios of a leaf device that are not carried out when they are submitted: held by a fault, slowed down by one,
 //! or caught by the removal of the device.
 //!
 //! A held bio waits in a task of its own, `kworker/<device>.late.<n>`, for a [`Completion`] that names bio and device. So a

@@ -9,7 +9,7 @@
 //! `completes` names at that moment (a splitter may replace it while it holds its own share; that is why reassigning
 //! `io->bio` after mapping is safe, dm-spec S5), or puts off what is left to do: a bio that was pushed back, and the write
 //! of a flush with data. As in the kernel, an error of that flush is not the write's.
-//! Not here: the list of what was put off ([`super::deferred`]).
+//! Not here: the list of what was put off (`deferred`).
 
 use std::panic::Location;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 //! Invariants: at most one worker runs; jobs in flight take their pages from the allocator or, where that fails, from a
 //! reserve that is enough for one piece, so that one piece can always go on; [`Client::destroy`] waits for every job.
 //! Differences from the kernel: pages are counted one by one, but a job's memory is one buffer.
-//! Not here: splitting ([`super::split`]), the share of time ([`super::throttle`]).
+//! Not here: splitting (`split`), the share of time ([`super::throttle`]).
 
 use std::sync::{Arc, Weak};
 

@@ -1,4 +1,4 @@
-//! [`Job`]: `struct kcopyd_job`: one copy, one piece of a large copy, or nothing but a callback.
+//! `Job`: `struct kcopyd_job`: one copy, one piece of a large copy, or nothing but a callback.
 //!
 //! Invariants: a job stands in at most one list; it carries the element of its pool if it is not a piece of another;
 //! an error is never forgotten, however often the job goes round.

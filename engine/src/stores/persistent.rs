@@ -4,7 +4,7 @@
 //! the disk before the area in front of it was written full; the header is written by a worker of its own, since its
 //! writer may be inside `submit_bio_noacct`.
 //! Differences from the kernel: areas are read one after another, without prefetching.
-//! Not here: committing ([`super::commit`]), merging ([`super::merge`]), the bytes ([`super::format`]).
+//! Not here: committing (`commit`), merging (`merge`), the bytes ([`super::format`]).
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ pub struct Expectation {
     pub message: Option<String>,
     /// Order in which bios enter drivers, e.g. `t 0+16`, exactly (dm-spec §2.4); empty is no expectation.
     pub entry_order: Vec<String>,
-    /// Bounds on the peak of elements in use, by pool name as in [`Fault::Slab`].
+    /// Bounds on the peak of elements in use, by pool name as in [`Fault::Slab`](super::Fault::Slab).
     pub peak: Vec<(String, Bound)>,
     /// Bounds on counters, by name as the harness documents them.
     pub counters: Vec<(String, Bound)>,

@@ -33,7 +33,7 @@ pub enum Action {
     Load {
         /// The device.
         device: String,
-        /// The table, as in [`DeviceKind::Dm`].
+        /// The table, as in [`DeviceKind::Dm`](super::DeviceKind::Dm).
         table: Vec<String>,
         /// What must come of it.
         outcome: Outcome,

@@ -9,7 +9,7 @@
 //! bucket; entries of a bucket are sorted.
 //! Differences from the kernel: buckets are arrays instead of linked lists; a run that is full (which only a damaged
 //! store can bring about) is not extended instead of being a `BUG`.
-//! Not here: locks ([`super::slots`]).
+//! Not here: locks (`slots`).
 
 use crate::block::Bio;
 use crate::stores::Exception;
