@@ -6,8 +6,8 @@
 use dmlab_scenarios::{Admin, Printed, Verb};
 
 use super::steps::describe;
-use super::{Script, Stopped};
-use crate::backend::{Actor, Control};
+use super::{Flow, Script, Stopped};
+use crate::backend::Control;
 
 /// What a `status` step asks.
 pub(super) fn status_of(printed: &Printed) -> Control<'_> {
@@ -20,8 +20,8 @@ pub(super) fn table_of(printed: &Printed) -> Control<'_> {
 }
 
 impl Script {
-    pub(super) fn admin(&self, actor: &dyn Actor, line: u32, admin: &Admin) -> Result<(), Stopped> {
-        let device = &*admin.device;
+    pub(super) fn admin(&self, flow: Flow<'_>, line: u32, admin: &Admin) -> Result<(), Stopped> {
+        let (actor, device) = (flow.actor, &*admin.device);
         let operation = match &admin.verb {
             Verb::Message { sector, text, .. } => Control::Message { device, sector: *sector, text },
             Verb::Clear => Control::Clear(device),
@@ -34,6 +34,7 @@ impl Script {
         };
         let what = describe(operation);
         let found = actor.control(operation);
+        self.saw(flow, line, || what.clone(), &found);
         let answered = found.clone().unwrap_or_default();
         self.expect(line, &what, found.as_ref().map(|_| ()).map_err(|errno| *errno), admin.outcome)?;
         let wanted = match &admin.verb {

@@ -9,6 +9,7 @@ use dmlab_units::Nanos;
 
 use super::load::{Counted, JobTally, PhaseTally};
 use super::phases::{Mark, time_in};
+use super::trace::Trace;
 
 /// What a performance saw.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct Findings {
     pub ios: u64,
     /// I/Os that ended in an error.
     pub io_errors: u64,
+    /// What each step was answered, where the clock measures.
+    pub trace: Trace,
 }
 
 /// A load and its jobs.

@@ -27,7 +27,7 @@ impl Script {
             match &step.action {
                 Action::Background(tasks) => {
                     for (name, steps) in tasks {
-                        let branch = self.branch(name, steps, stop.clone());
+                        let branch = self.branch(flow.path, name, steps, stop.clone());
                         beside.push((name.as_str(), flow.actor.start(branch)));
                     }
                     Ok(())
@@ -48,17 +48,17 @@ impl Script {
         result
     }
 
-    fn branch(self: &Arc<Self>, name: &str, steps: &[Step], stop: Option<Arc<dyn Flag>>) -> Branch {
-        let (script, steps) = (Arc::clone(self), steps.to_vec());
+    fn branch(self: &Arc<Self>, path: &str, name: &str, steps: &[Step], stop: Option<Arc<dyn Flag>>) -> Branch {
+        let (script, steps, path) = (Arc::clone(self), steps.to_vec(), format!("{path}/{name}"));
         // A flow that stopped has noted why.
         let body = move |actor: &dyn crate::backend::Actor| {
-            drop(script.steps(Flow { actor, stop: stop.as_ref() }, &steps));
+            drop(script.steps(Flow { actor, path: &path, stop: stop.as_ref() }, &steps));
         };
         Branch { name: name.to_owned(), body: Box::new(body) }
     }
 
     pub(super) fn parallel(self: &Arc<Self>, flow: Flow<'_>, branches: &[(String, Vec<Step>)]) {
-        let branch = |(name, steps): &(String, Vec<Step>)| self.branch(name, steps, flow.stop.cloned());
+        let branch = |(name, steps): &(String, Vec<Step>)| self.branch(flow.path, name, steps, flow.stop.cloned());
         flow.actor.fork(branches.iter().map(branch).collect());
     }
 
@@ -116,9 +116,15 @@ impl Script {
         };
         let begin = flow.actor.now();
         loop {
-            let Err(found) = printed::compare(flow.actor, operation, wanted) else { return Ok(()) };
+            let answer = flow.actor.control(operation);
+            let see = || self.saw(flow, line, || describe(operation), &answer);
+            let Err(found) = printed::compare(flow.actor, answer.clone(), wanted) else {
+                see();
+                return Ok(());
+            };
             let left = wait.within.saturating_sub(flow.actor.now().saturating_sub(begin));
             if left == Nanos::ZERO {
+                see();
                 let what = describe(operation);
                 return Err(self.fail(line, format!("waited {} for the {what}: {found}", wait.within)));
             }

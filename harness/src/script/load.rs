@@ -14,10 +14,11 @@ mod permutation;
 mod places;
 mod tally;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dmlab_scenarios::{Load, Outcome};
+use dmlab_scenarios::{Errno, Load, Outcome};
 use dmlab_units::{Bytes, Sectors};
 
 use self::job::{Job, JobReport};
@@ -32,9 +33,10 @@ impl Script {
         let jobs: Arc<Mutex<Vec<(u32, JobTally, JobReport)>>> = Arc::default();
         let run = |number: u32| {
             let (script, load, jobs) = (Arc::clone(self), load.clone(), Arc::clone(&jobs));
-            let stop = flow.stop.cloned();
+            let (stop, path) = (flow.stop.cloned(), flow.path.to_owned());
             move |actor: &dyn Actor| {
-                let (tally, report) = script.job(Flow { actor, stop: stop.as_ref() }, line, &load, number);
+                let flow = Flow { actor, path: &path, stop: stop.as_ref() };
+                let (tally, report) = script.job(flow, line, &load, number);
                 jobs.lock().unwrap_or_else(PoisonError::into_inner).push((number, tally, report));
             }
         };
@@ -53,6 +55,10 @@ impl Script {
             findings.ios += ios;
             findings.io_errors += errors;
         });
+        let kinds: BTreeSet<Errno> = reports.iter().flat_map(|report| report.errnos.keys().copied()).collect();
+        let kinds = kinds.iter().map(|errno| format!("some I/O ended with {errno:?}")).collect();
+        let open_error = reports.iter().find_map(|report| report.open_error);
+        self.saw(flow, line, || format!("load on {}", load.on), &open_error.map_or(Ok(kinds), Err));
         let finding = LoadFinding { line, load: load.clone(), jobs };
         let judged = self.judge_load(line, load, errors, &reports).and_then(|()| self.judge_stalls(line, &finding));
         self.note(|findings| {

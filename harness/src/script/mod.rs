@@ -1,7 +1,8 @@
 //! Carries out a scenario's steps on any backend and notes what it sees.
 //!
 //! Reading order: `flow` (lists of steps, and steps that hold steps), `steps` (each other step's meaning), `printed`
-//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `phases`, `findings`.
+//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `phases`, `trace`
+//! (what each step was answered), `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
 //! the tasks that they have in the background; other flows go on; the same scenario, seed and backend schedule give the
@@ -17,6 +18,7 @@ mod pattern;
 mod phases;
 mod printed;
 mod steps;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,6 +29,7 @@ use dmlab_units::{Nanos, Seed};
 pub use findings::{Findings, LoadFinding};
 pub use load::{Counted, JobTally, PhaseTally};
 pub use phases::Mark;
+pub use trace::{EVENTS_MAX, Event, Trace};
 
 use self::phases::Phases;
 
@@ -52,6 +55,8 @@ struct Stopped;
 struct Flow<'a> {
     /// Who carries it out.
     actor: &'a dyn Actor,
+    /// Its name behind the names of the flows around it.
+    path: &'a str,
     /// In the background: up when the list that started it has come to an early end.
     stop: Option<&'a Arc<dyn Flag>>,
 }
@@ -81,15 +86,16 @@ impl Script {
         self.begin_budget(actor);
         let mut by_hand = BTreeSet::new();
         created_by(&self.scenario.steps, &mut by_hand);
+        let flow = Flow { actor, path: trace::MAIN, stop: None };
         for device in &self.scenario.devices {
             let by_itself = matches!(device.kind, DeviceKind::Dm { .. }) && !by_hand.contains(&device.name);
-            if by_itself && let Err(errno) = self.create(actor, &device.name) {
+            if by_itself && let Err(errno) = self.create(flow, 0, &device.name) {
                 self.fail(0, format!("{} could not be created: {errno:?}", device.name));
                 return;
             }
         }
         // A flow that stopped has noted why.
-        let _ = self.steps(Flow { actor, stop: None }, &self.scenario.steps);
+        let _ = self.steps(flow, &self.scenario.steps);
     }
 
     /// Notes that there is nothing to be performed on, and why.

@@ -5,11 +5,10 @@
 
 use dmlab_scenarios::{Errno, Field, Outcome, Wanted};
 
-use crate::backend::{Actor, Control};
+use crate::backend::Actor;
 
-/// Asks for the lines of `operation` and compares them. The error says what was found and what was expected.
-pub(super) fn compare(actor: &dyn Actor, operation: Control<'_>, wanted: &Wanted) -> Result<(), String> {
-    let found = actor.control(operation);
+/// Compares what `actor` was answered. The error says what was found and what was expected.
+pub(super) fn compare(actor: &dyn Actor, found: Result<Vec<String>, Errno>, wanted: &Wanted) -> Result<(), String> {
     let resolve = |text: &str| actor.resolve(text);
     match wanted {
         Wanted::Error(outcome) => error(found, *outcome),

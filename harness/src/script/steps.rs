@@ -11,7 +11,7 @@ use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
 use super::{Flow, Script, Stopped, admin, printed};
-use crate::backend::{Actor, Control};
+use crate::backend::Control;
 
 /// Sectors of one I/O of a stamp or a check.
 const STAMP_SECTORS: Sectors = Sectors(2048);
@@ -24,12 +24,13 @@ impl Script {
         let actor = flow.actor;
         let line = step.line;
         let control = |operation: Control<'_>, outcome: Outcome| {
-            let result = actor.control(operation).map(|_| ());
-            self.expect(line, &describe(operation), result, outcome)
+            let result = actor.control(operation);
+            self.saw(flow, line, || describe(operation), &result);
+            self.expect(line, &describe(operation), result.map(|_| ()), outcome)
         };
         match &step.action {
             Action::Create { device, outcome } => {
-                self.expect(line, &format!("create {device}"), self.create(actor, device), *outcome)
+                self.expect(line, &format!("create {device}"), self.create(flow, line, device), *outcome)
             }
             Action::Load { device, table, outcome } => control(Control::Load(device, table), *outcome),
             Action::Suspend { device, noflush, outcome } => {
@@ -37,16 +38,16 @@ impl Script {
             }
             Action::Resume { device, outcome } => control(Control::Resume(device), *outcome),
             Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
-            Action::Admin(admin) => self.admin(actor, line, admin),
-            Action::Status(printed) => self.compare(actor, line, admin::status_of(printed), &printed.wanted),
-            Action::Table(printed) => self.compare(actor, line, admin::table_of(printed), &printed.wanted),
-            Action::Submit(submit) => self.submit(actor, line, submit),
+            Action::Admin(admin) => self.admin(flow, line, admin),
+            Action::Status(printed) => self.compare(flow, line, admin::status_of(printed), &printed.wanted),
+            Action::Table(printed) => self.compare(flow, line, admin::table_of(printed), &printed.wanted),
+            Action::Submit(submit) => self.submit(flow, line, submit),
             Action::Run(load) => self.load(flow, line, load),
-            Action::Stamp(pass) => self.stamp(actor, line, pass),
+            Action::Stamp(pass) => self.stamp(flow, line, pass),
             Action::Verify(Pass { extent, outcome }) => {
-                self.verify(actor, line, extent, &extent.device, extent.at, *outcome)
+                self.verify(flow, line, extent, &extent.device, extent.at, *outcome)
             }
-            Action::Layout { of, on, at } => self.verify(actor, line, of, on, *at, Outcome::Ok),
+            Action::Layout { of, on, at } => self.verify(flow, line, of, on, *at, Outcome::Ok),
             Action::Fault(fault) => {
                 self.change_faults(actor, |faults| faults.push(fault.clone()));
                 Ok(())
@@ -86,20 +87,25 @@ impl Script {
     }
 
     /// Creates, loads and resumes a dm device, all levels of it.
-    pub(super) fn create(&self, actor: &dyn Actor, name: &str) -> Result<(), Errno> {
+    pub(super) fn create(&self, flow: Flow<'_>, line: u32, name: &str) -> Result<(), Errno> {
         let device = self.scenario.devices.iter().find(|device| device.name == name);
         let Some(DeviceKind::Dm { table, over, levels }) = device.map(|device| &device.kind) else {
             unreachable!("checked: only dm devices are created");
+        };
+        let control = |operation: Control<'_>| {
+            let found = flow.actor.control(operation);
+            self.saw(flow, line, || describe(operation), &found);
+            found
         };
         let mut below = over.clone();
         for level in 1..=*levels {
             let level_name = if level == *levels { name.to_owned() } else { format!("{name}.{level}") };
             let lines: Vec<String> = table.iter().map(|line| on_level(line, below.as_deref())).collect();
-            actor.control(Control::Create(&level_name))?;
-            let loaded = actor.control(Control::Load(&level_name, &lines));
-            if let Err(errno) = loaded.and_then(|_| actor.control(Control::Resume(&level_name))) {
+            control(Control::Create(&level_name))?;
+            let loaded = control(Control::Load(&level_name, &lines));
+            if let Err(errno) = loaded.and_then(|_| control(Control::Resume(&level_name))) {
                 // As dmsetup create does: a device that could not be made is not left behind.
-                actor.control(Control::Remove(&level_name))?;
+                control(Control::Remove(&level_name))?;
                 return Err(errno);
             }
             below = Some(level_name);
@@ -122,12 +128,15 @@ impl Script {
         }
     }
 
-    fn compare(&self, actor: &dyn Actor, line: u32, operation: Control<'_>, wanted: &Wanted) -> Result<(), Stopped> {
-        printed::compare(actor, operation, wanted)
+    fn compare(&self, flow: Flow<'_>, line: u32, operation: Control<'_>, wanted: &Wanted) -> Result<(), Stopped> {
+        let found = flow.actor.control(operation);
+        self.saw(flow, line, || describe(operation), &found);
+        printed::compare(flow.actor, found, wanted)
             .map_err(|found| self.fail(line, format!("{}: {found}", describe(operation))))
     }
 
-    fn submit(&self, actor: &dyn Actor, line: u32, submit: &Submit) -> Result<(), Stopped> {
+    fn submit(&self, flow: Flow<'_>, line: u32, submit: &Submit) -> Result<(), Stopped> {
+        let actor = flow.actor;
         let Extent { device, at, sectors } = &submit.extent;
         let what = format!("{:?} of {device} {at}+{sectors}", submit.op).to_lowercase();
         let open = actor.open(device, 1, *sectors).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
@@ -137,6 +146,7 @@ impl Script {
         }
         open.submit_flagged(0, submit.op, &submit.flags, *at, *sectors);
         let (_, error) = open.reap();
+        self.saw(flow, line, || what.clone(), &error.map_or(Ok(Vec::new()), Err));
         self.note(|findings| {
             findings.ios += 1;
             findings.io_errors += u64::from(error.is_some());
@@ -144,9 +154,9 @@ impl Script {
         self.expect(line, &what, error.map_or(Ok(()), Err), submit.outcome)
     }
 
-    fn stamp(&self, actor: &dyn Actor, line: u32, pass: &Pass) -> Result<(), Stopped> {
+    fn stamp(&self, flow: Flow<'_>, line: u32, pass: &Pass) -> Result<(), Stopped> {
         let Pass { extent: Extent { device, at, sectors }, outcome } = pass;
-        self.pieces(actor, line, device, *at, *sectors, IoOp::Write, *outcome, &mut |memory, done| {
+        self.pieces(flow, line, device, *at, *sectors, IoOp::Write, *outcome, &mut |memory, done| {
             pattern::fill(memory, Label::new(self.seed, device, *at + done, 0));
             Ok(())
         })
@@ -155,7 +165,7 @@ impl Script {
     /// Reads what was stamped on `extent` back from `on`, where it must begin at sector `from`.
     fn verify(
         &self,
-        actor: &dyn Actor,
+        flow: Flow<'_>,
         line: u32,
         extent: &Extent,
         on: &str,
@@ -164,7 +174,7 @@ impl Script {
     ) -> Result<(), Stopped> {
         let what =
             if on == extent.device { "read back".to_owned() } else { format!("looked for on {on} from sector {from}") };
-        self.pieces(actor, line, on, from, extent.sectors, IoOp::Read, outcome, &mut |memory, done| {
+        self.pieces(flow, line, on, from, extent.sectors, IoOp::Read, outcome, &mut |memory, done| {
             let label = Label::new(self.seed, &extent.device, extent.at + done, 0);
             pattern::check(memory, label, &extent.device).map_err(|error| format!("{error} ({what})"))
         })
@@ -175,7 +185,7 @@ impl Script {
     #[allow(clippy::too_many_arguments)] // a range, an operation and what to do with it
     fn pieces(
         &self,
-        actor: &dyn Actor,
+        flow: Flow<'_>,
         line: u32,
         device: &str,
         at: Sectors,
@@ -185,7 +195,12 @@ impl Script {
         with: PieceOfMemory<'_>,
     ) -> Result<(), Stopped> {
         let slot = sectors.min(STAMP_SECTORS);
-        let open = actor.open(device, 1, slot).map_err(|errno| self.fail(line, format!("{device}: {errno:?}")))?;
+        let what = |first: Sectors, count: Sectors| format!("{op:?} of {device} {first}+{count}").to_lowercase();
+        let saw = |found: Result<Vec<String>, Errno>| self.saw(flow, line, || what(at, sectors), &found);
+        let open = flow.actor.open(device, 1, slot).map_err(|errno| {
+            saw(Err(errno));
+            self.fail(line, format!("{device}: {errno:?}"))
+        })?;
         let mut done = Sectors::ZERO;
         while done < sectors {
             let piece = slot.min(sectors - done);
@@ -196,19 +211,21 @@ impl Script {
             }
             open.submit(0, op, at + done, piece);
             if let (_, Some(errno)) = open.reap() {
-                let what = format!("{op:?} of {device} {}+{piece}", at + done).to_lowercase();
-                return self.expect(line, &what, Err(errno), outcome);
+                saw(Err(errno));
+                return self.expect(line, &what(at + done, piece), Err(errno), outcome);
             }
             if op == IoOp::Read {
                 open.with_slot(0, &mut use_it);
             }
             if let Err(message) = result {
+                saw(Ok(vec![message.clone()]));
                 self.note(|findings| findings.corruption.push(format!("line {line}: {message}")));
                 return Err(Stopped);
             }
             done += piece;
         }
-        self.expect(line, &format!("{op:?} of {device} {at}+{sectors}").to_lowercase(), Ok(()), outcome)
+        saw(Ok(Vec::new()));
+        self.expect(line, &what(at, sectors), Ok(()), outcome)
     }
 }
 
