@@ -9,6 +9,7 @@
 //! * numbers from numbers: `histogram` (latencies), `stats` (medians, bootstrap intervals);
 //! * reports, each a pure function of a [`Record`]: `human` (units), `rows` (what a row says) and `layout` (where
 //!   it is folded) under `table`, `markdown` and `summary`; `junit`; `exit` (the exit code);
+//! * [`figure`]: pages with a picture that one command measures, checked in beside this crate;
 //! * `write`: how any of it reaches a disk in one piece.
 //!
 //! Invariants: the bytes of every report are a function of the record alone (no clock, no environment, no
@@ -18,6 +19,7 @@
 mod cell;
 mod comparison;
 mod exit;
+pub mod figure;
 mod format;
 mod histogram;
 mod human;

@@ -32,6 +32,7 @@ mod values;
 mod yaml;
 
 pub use catalog::{CatalogEntry, catalog};
+pub use check::device_and_pool;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};

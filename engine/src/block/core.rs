@@ -70,6 +70,8 @@ pub struct BlockCore {
     rescuer_threads: Word,
     punted_bios: Word,
     offloaded_bios: Word,
+    /// What layers above count.
+    counters: Tiny<BTreeMap<&'static str, Arc<Word>>>,
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
     entry_log: ObjectId,
@@ -102,6 +104,7 @@ impl BlockCore {
             rescuer_threads: Word::default(),
             punted_bios: Word::default(),
             offloaded_bios: Word::default(),
+            counters: Tiny::new(BTreeMap::new()),
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
             entry_log: runtime.register("data", "driver entries"),
@@ -265,17 +268,26 @@ impl BlockCore {
         self.offloaded_bios.add(bios);
     }
 
-    /// Counts of the machine, by name: `rescuer_threads`, `punted_bios`, `offloaded_bios`, `slab_failures`, `pool_waits`.
+    /// A counter of a layer above, which is among [`Self::counters`] from now on: a statistic, of which nothing decides.
+    pub fn counter(&self, current: &Task, name: &'static str) -> Arc<Word> {
+        Arc::clone(self.counters.lock_for(current).entry(name).or_default())
+    }
+
+    /// Counts of the machine, by name: `rescuer_threads`, `punted_bios`, `offloaded_bios`, `slab_failures`, `pool_waits`, and
+    /// what [`Self::counter`] was asked for.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         let pools = self.pools();
         let sum = |count: fn(PoolStats) -> u64| pools.iter().map(|pool| count(pool.stats())).sum();
-        BTreeMap::from([
+        let own = [
             ("rescuer_threads".to_owned(), self.rescuer_threads.get()),
             ("punted_bios".to_owned(), self.punted_bios.get()),
             ("offloaded_bios".to_owned(), self.offloaded_bios.get()),
             ("slab_failures".to_owned(), sum(|stats| stats.slab_failures)),
             ("pool_waits".to_owned(), sum(|stats| stats.waits)),
-        ])
+        ];
+        let counters = self.counters.lock();
+        let above = counters.iter().map(|(name, counter)| ((*name).to_owned(), counter.get()));
+        above.chain(own).collect()
     }
 
     /// What the module `name` keeps once per machine, as a kernel module keeps its static variables: its parameters, and

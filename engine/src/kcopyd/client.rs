@@ -33,6 +33,9 @@ pub const SUBJOB_SIZE_KB_MAX: u64 = 1024;
 const SPARE_BUFFERS_MAX: usize = 64;
 /// What a page holds.
 const PAGE_SECTORS: u64 = 8;
+/// Counter: the most steps of jobs (completed, given pages, their I/O issued) that one wake-up of a worker has made, over
+/// all clients: how long a worker of the kernel does nothing else.
+pub const STEPS_PER_RUN_MAX: &str = "kcopyd_steps_per_run_max";
 /// Of `parameters`, in the machine's modules.
 const MODULE: &str = "kcopyd";
 
@@ -41,8 +44,8 @@ pub struct Module {
     /// `kcopyd_subjob_size_kb`, and what it is by default.
     subjob_size_kb: Word,
     subjob_default_kb: u64,
-    /// The most jobs that one wake-up of a worker has completed.
-    jobs_per_run_max: Word,
+    /// The most steps of jobs in one wake-up of a worker.
+    steps_per_run_max: Arc<Word>,
 }
 
 impl Module {
@@ -55,18 +58,13 @@ impl Module {
         core.module(current, MODULE, || Self {
             subjob_size_kb: Word::new(default),
             subjob_default_kb: default,
-            jobs_per_run_max: Word::default(),
+            steps_per_run_max: core.counter(current, STEPS_PER_RUN_MAX),
         })
     }
 
     /// `/sys/module/dm_mod/parameters/kcopyd_subjob_size_kb`: 0 means the default; sampled when a client is made.
     pub fn set_subjob_size_kb(&self, kb: u64) {
         self.subjob_size_kb.set(if kb == 0 { self.subjob_default_kb } else { kb.min(SUBJOB_SIZE_KB_MAX) });
-    }
-
-    /// The most jobs that one wake-up of a worker has completed: how long a kernel worker was kept busy.
-    pub fn jobs_per_run_max(&self) -> u64 {
-        self.jobs_per_run_max.get()
     }
 }
 
@@ -279,16 +277,14 @@ impl Inner {
     fn do_work(&self, worker: &Task) {
         let _frame = worker.enter("do_work");
         let mut list = List::Callback;
-        let mut completed = 0;
+        let mut steps = 0;
         while let Some(job) = self.lists.with(worker, |lists| lists.next(&mut list)) {
             let _frame = worker.enter("process_jobs");
+            steps += 1;
             let processed = match list {
                 List::Pages => self.run_pages_job(worker, job),
                 List::Io => self.run_io_job(worker, job),
-                List::Callback | List::Complete => {
-                    completed += 1;
-                    self.run_complete_job(worker, *job)
-                }
+                List::Callback | List::Complete => self.run_complete_job(worker, *job),
             };
             match processed {
                 Processed::Yes => continue,
@@ -307,9 +303,7 @@ impl Inner {
                 None => break,
             }
         }
-        if completed > self.module.jobs_per_run_max.get() {
-            self.module.jobs_per_run_max.set(completed);
-        }
+        self.module.steps_per_run_max.raise(steps);
     }
 
     /// `run_complete_job`.

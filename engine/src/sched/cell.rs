@@ -141,6 +141,13 @@ impl Word {
     pub fn add(&self, value: u64) {
         self.0.fetch_add(value, Ordering::Relaxed);
     }
+
+    /// Makes it `value` if that is more: for the most that was ever seen.
+    pub fn raise(&self, value: u64) {
+        if value > self.get() {
+            self.0.fetch_max(value, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The place of something that lives on a suspended stack, kept for reports.

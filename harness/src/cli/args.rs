@@ -91,6 +91,11 @@ Examples:
   dmlab cow inspect /dev/mapper/vg-snap-cow       header, areas, the first exceptions, and what is wrong
   dmlab cow inspect --json --limit 1000000 cow.img  all of it, for other programs";
 
+const FIGURE_EXAMPLES: &str = "\
+Examples:
+  dmlab figure cow-throttle                   in a checkout: results/figures/cow-throttle.md and .svg, as they are there
+  dmlab figure cow-throttle --folder .        the same two files here";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   dmlab doctor                                what can be run here
@@ -144,6 +149,9 @@ pub enum Command {
     /// Say what this machine can run, and for what it cannot, why not and what would change that.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Measure a figure on the virtual clock: a page of Markdown and a picture, the same bytes on every machine.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    Figure(FigureArgs),
     /// Look into the exception store of a snapshot.
     Cow(CowArgs),
     /// Print a JSON schema of the scenario language, for editors.
@@ -367,6 +375,27 @@ pub struct MergeArgs {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// No table: only what went wrong, and the summary.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// A figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Figure {
+    /// Copies of snapshots in flight, their memory and the time to finish, with throttles and without.
+    CowThrottle,
+}
+
+/// Arguments of `figure`.
+#[derive(Debug, ClapArgs)]
+pub struct FigureArgs {
+    /// Which one.
+    #[arg(value_enum)]
+    pub figure: Figure,
+    /// Where to write it; the folder must be there.
+    #[arg(long, value_name = "DIR", default_value = "results/figures")]
+    pub folder: PathBuf,
+    /// No progress.
     #[arg(long, short)]
     pub quiet: bool,
 }

@@ -12,6 +12,7 @@ mod compare;
 mod cow;
 mod doctor;
 mod explore;
+mod figure;
 mod found;
 mod input;
 mod list;
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::list(args, &output),
         Command::Variants(args) => variants::variants(args, &output),
         Command::Doctor(args) => doctor::doctor(args, &output),
+        Command::Figure(args) => figure::figure(args, &output, &interrupt),
         Command::Cow(args) => cow::cow(args, &output),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),

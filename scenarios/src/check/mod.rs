@@ -34,3 +34,4 @@ mod timed;
 pub(crate) use cell::cell;
 pub(crate) use expect::report_dead;
 pub(crate) use head::{Head, head};
+pub use scope::device_and_pool;

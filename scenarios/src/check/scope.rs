@@ -163,10 +163,10 @@ impl Scope {
     pub(super) fn pool(&self, node: &Node, sink: &mut Sink<'_>) -> Checked<String> {
         const WANTED: &str = "a pool, written `<device>.<pool>` with `*` for all, e.g. `t.bs` or `*.io_bs`";
         let text = values::text_as(node, WANTED, sink)?;
-        let is_pool = |pool: &str| {
-            pool == "*" || (!pool.is_empty() && pool.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')))
-        };
-        let Some((device, _)) = text.rsplit_once('.').filter(|(_, pool)| is_pool(pool)) else {
+        let is_word =
+            |word: &str| !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        let is_pool = |pool: &str| pool == "*" || pool.split('.').all(is_word);
+        let Some((device, _)) = device_and_pool(text).filter(|(_, pool)| is_pool(pool)) else {
             sink.wanted(node, WANTED);
             return None;
         };
@@ -176,6 +176,14 @@ impl Scope {
         }
         Some(text.to_owned())
     }
+}
+
+/// The device and the rest of a pool's name: `t` and `kcopyd.jobs`. A device that is a lower level of a stack holds a dot
+/// itself, with a number behind it: `top.1` and `bs`.
+pub fn device_and_pool(pool: &str) -> Option<(&str, &str)> {
+    let is_level = |at: &usize| pool[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+    let dot = pool.match_indices('.').map(|(at, _)| at).find(|at| !is_level(at))?;
+    Some((&pool[..dot], &pool[dot + 1..]))
 }
 
 impl fmt::Display for Sort {

@@ -58,6 +58,9 @@ impl Run {
     }
 }
 
+/// What a pending exception takes of its slab: `struct dm_snap_pending_exception` of 6.12 (64 bit, by its members).
+pub const PENDING_BYTES: u64 = 128;
+
 /// Why a chunk could not be taken out: what the kernel calls corruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoveError {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dmlab_engine::block::{BioOp, BlkStatus, Fate, IoFaultHook, SlabFaults};
 use dmlab_engine::sync::Allocator;
 use dmlab_faults::{Effect, FaultOp, IoFault, SlabFault};
-use dmlab_scenarios::{Errno, Fault};
+use dmlab_scenarios::{Errno, Fault, device_and_pool};
 use dmlab_units::{Sectors, Seed};
 
 struct SlabPlan {
@@ -55,7 +55,7 @@ impl SlabFaults for SlabPlan {
 /// Whether `pool`, e.g. `t.bs`, fits `pattern`, in which `*` stands for all devices or all of a device's pools. Device
 /// names of lower levels hold a dot themselves (`top.1.bs`).
 pub fn matches(pattern: &str, pool: &str) -> bool {
-    let (Some((device, kind)), Some((pool_device, pool_kind))) = (pattern.rsplit_once('.'), pool.rsplit_once('.'))
+    let (Some((device, kind)), Some((pool_device, pool_kind))) = (device_and_pool(pattern), device_and_pool(pool))
     else {
         return pattern == "*" || pattern == pool;
     };
@@ -174,5 +174,9 @@ mod tests {
         assert!(matches("t.bs", "t.bs") && matches("*.bs", "t.bs") && matches("t.*", "t.bs") && matches("*", "t.bs"));
         assert!(!matches("t.bs", "t.io_bs") && !matches("t.bs", "u.bs") && !matches("*.bs", "t.io_bs"));
         assert!(matches("top.1.bs", "top.1.bs") && !matches("top.bs", "top.1.bs"));
+        assert!(
+            matches("t.*", "t.kcopyd.jobs") && matches("*.kcopyd.jobs", "t.kcopyd.jobs") && matches("*.*", "t.a.b")
+        );
+        assert!(!matches("*.jobs", "t.kcopyd.jobs") && !matches("t.kcopyd", "t.kcopyd.jobs"));
     }
 }

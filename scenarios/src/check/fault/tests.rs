@@ -70,7 +70,7 @@ fn plans_that_make_no_sense_are_refused() {
 #[test]
 fn pools_belong_to_declared_devices() {
     let pool = |pool: &str| step(&format!("fault: {{ slab: {{ pool: \"{pool}\", fail: always }} }}"));
-    for name in ["t.bs", "*.io_bs", "t.*", "*.*", "top.2.bs"] {
+    for name in ["t.bs", "*.io_bs", "t.*", "*.*", "top.2.bs", "t.kcopyd.jobs", "*.kcopyd.pages", "top.2.kcopyd.io"] {
         assert!(pool(name).is_ok(), "{name}");
     }
     assert_refused(
@@ -79,6 +79,8 @@ fn pools_belong_to_declared_devices() {
             ("bs", "x:5:28: \"bs\" is not a pool, written `<device>.<pool>`"),
             ("t.", "x:5:28: \"t.\" is not a pool"),
             ("tt.bs", "x:5:29: \"tt\" is not a declared device"),
+            ("t.a..b", "x:5:28: \"t.a..b\" is not a pool"),
+            ("tt.kcopyd.jobs", "x:5:29: \"tt\" is not a declared device"),
             ("top.3.bs", "x:5:29: \"top.3\" is not a declared device"),
         ],
     );
