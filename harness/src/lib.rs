@@ -5,8 +5,7 @@
 //! steps, loads and checks on any backend), [`campaign`] (a cell's run or runs, counted in a [`tally`] and told to
 //! whoever [`watch`]es), [`compare`] (variants beside each other), [`judge`] (verdicts and expectations), [`minimise`]
 //! (smaller failures), [`schedule_file`] (failing schedules on disk, and their replay), [`picture`] (such a schedule as a
-//! table and as a page), [`environment`], [`figure`] (pages
-//! that are checked in),
+//! table and as a page), [`environment`], [`figure`] (pages that are checked in), [`kernels`] (what guests boot),
 //! [`cow`] (what is in a snapshot's store), [`doctor`] (what this machine can run), and [`cli`], which alone parses
 //! arguments, prints and ends the process.
 //!
@@ -22,6 +21,7 @@ pub mod doctor;
 pub mod environment;
 pub mod figure;
 pub mod judge;
+pub mod kernels;
 pub mod minimise;
 pub mod picture;
 pub mod plan;

@@ -8,6 +8,7 @@
 //! Not here: what the steps mean (`script`).
 
 pub mod engine;
+pub mod guest;
 
 use std::sync::Arc;
 

@@ -1,6 +1,9 @@
 //! What can be typed: clap's types, and nothing that acts.
 //!
 //! Invariant: everything that can be checked without looking at a file is checked here.
+//! Not here: what `kernel` takes (`kernel`).
+
+mod kernel;
 
 use std::path::PathBuf;
 
@@ -15,6 +18,8 @@ use dmlab_units::{Bytes, Nanos, Seed};
 use crate::doctor::Need;
 use crate::plan;
 use crate::plan::Shard;
+
+pub use self::kernel::{AccelWish, BootArgs, FetchArgs, GuestWishes, KernelArgs, KernelCommand};
 
 /// Benchmarking and fault injection around Linux device-mapper.
 ///
@@ -47,6 +52,7 @@ Examples:
   dmlab variants                              which algorithms there are, since which kernel
   dmlab variants --as-of 4.9                  which of them that kernel had
   dmlab doctor                                what this machine can run, and why not
+  dmlab kernel fetch 6.12                     a kernel for guests
   dmlab schema > dmlab.schema.json            for editors: completion and explanations
 
 Exit codes: 0 all as expected, 1 an expectation failed, 2 usage or scenario error, 3 set-up error,
@@ -154,6 +160,11 @@ pub enum Command {
     Figure(FigureArgs),
     /// Look into the exception store of a snapshot.
     Cow(CowArgs),
+    /// Kernels for guests: fetch them, list them, see whether one boots here.
+    Kernel(KernelArgs),
+    /// What the first process of a guest does.
+    #[command(hide = true)]
+    GuestInit,
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,

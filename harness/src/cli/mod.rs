@@ -14,7 +14,9 @@ mod doctor;
 mod explore;
 mod figure;
 mod found;
+mod guests;
 mod input;
+mod kernel;
 mod list;
 mod merge;
 mod output;
@@ -75,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(args, &output),
         Command::Figure(args) => figure::figure(args, &output, &interrupt),
         Command::Cow(args) => cow::cow(args, &output),
+        Command::Kernel(args) => kernel::kernel(args, &output, &interrupt),
+        Command::GuestInit => guests::init(),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };

@@ -1,0 +1,65 @@
+//! What commands that boot guests share: where kernels and programs are, by the environment; and what guests tell people.
+//!
+//! Not here: guests (`backend::guest`).
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use dmlab_results::ExitCode;
+
+use super::Failure;
+use super::args::{AccelWish, GuestWishes};
+use super::output::Output;
+use crate::backend::guest::{self, Accel, Guests, Patience};
+use crate::kernels::{Kernel, Store, Tools};
+
+/// dmlab's folder below `XDG_CACHE_HOME`.
+fn cache() -> Result<PathBuf, Failure> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    let base =
+        base.ok_or_else(|| Failure::Setup("neither XDG_CACHE_HOME nor HOME says where to keep kernels".into()))?;
+    Ok(base.join("dmlab"))
+}
+
+/// The kernels of this user.
+pub(super) fn store() -> Result<Store, Failure> {
+    Ok(Store::new(cache()?.join("kernels")))
+}
+
+/// The programs in `PATH`.
+pub(super) fn tools() -> Tools {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Tools { path: std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect() }
+}
+
+/// Guests as they are wished for; says what people should know of them.
+pub(super) fn guests(
+    wishes: &GuestWishes,
+    kernel: &Kernel,
+    output: &Output,
+    interrupt: &AtomicBool,
+) -> Result<Guests, Failure> {
+    let patience = wishes.patience.map_or(Patience::DEFAULT, Patience::of);
+    let cache = cache()?;
+    let setup = |error: guest::GuestError| Failure::Setup(error.to_string());
+    let accel = match wishes.accel {
+        None => None,
+        Some(AccelWish::Kvm) => Some(Accel::Kvm),
+        Some(AccelWish::Tcg) => Some(Accel::Tcg),
+    };
+    if let Some(accel) = accel {
+        return Ok(Guests { tools: tools(), cache, patience, accel });
+    }
+    let (guests, chosen) = Guests::on_this_machine(tools(), cache, patience, kernel, interrupt).map_err(setup)?;
+    if let Some(note) = chosen.note {
+        output.note(&note);
+    }
+    Ok(guests)
+}
+
+/// The first process of a guest.
+pub(super) fn init() -> Result<ExitCode, Failure> {
+    guest::init::run().map_err(Failure::Setup)?;
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,83 @@
+//! `dmlab kernel`: fetches, lists and boots kernels.
+//!
+//! Not here: where they are kept (`kernels`), what a guest is (`backend::guest`).
+
+use std::sync::atomic::AtomicBool;
+
+use dmlab_results::ExitCode;
+
+use super::Failure;
+use super::args::{BootArgs, FetchArgs, KernelArgs, KernelCommand};
+use super::guests;
+use super::output::Output;
+use crate::backend::guest::{End, hello};
+use crate::kernels::{STOCK, fetch};
+
+pub(super) fn kernel(args: &KernelArgs, output: &Output, interrupt: &AtomicBool) -> Result<ExitCode, Failure> {
+    match &args.command {
+        KernelCommand::Fetch(args) => fetch_all(args, output),
+        KernelCommand::List => list(output),
+        KernelCommand::Boot(args) => boot(args, output, interrupt),
+    }
+}
+
+fn fetch_all(args: &FetchArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let (store, tools) = (guests::store()?, guests::tools());
+    let names: Vec<&str> =
+        if args.names.is_empty() { STOCK.into() } else { args.names.iter().map(String::as_str).collect() };
+    for name in names {
+        let fetched = fetch(name, &store, &tools).map_err(|error| Failure::Setup(format!("{name}: {error}")))?;
+        let how = if fetched.was_there { "is there already" } else { "fetched" };
+        output.print(&format!("{name}: {how}: {} ({})", fetched.kernel.release, fetched.kernel.origin));
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn list(output: &Output) -> Result<ExitCode, Failure> {
+    let store = guests::store()?;
+    let kernels = store.list();
+    if kernels.is_empty() {
+        output.note(&format!("no kernels in {}; `dmlab kernel fetch` fetches some", store.root().display()));
+        return Ok(ExitCode::Ok);
+    }
+    let width = |text: fn(&crate::kernels::Kernel) -> usize| kernels.iter().map(text).max().unwrap_or(0);
+    let (name, release) = (width(|kernel| kernel.name.len()), width(|kernel| kernel.release.len()));
+    for kernel in &kernels {
+        output.print(&format!("{:name$}  {:release$}  {}", kernel.name, kernel.release, kernel.origin));
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn boot(args: &BootArgs, output: &Output, interrupt: &AtomicBool) -> Result<ExitCode, Failure> {
+    let kernel = guests::store()?.find(&args.kernel).map_err(|error| Failure::Usage(error.to_string()))?;
+    let guests = guests::guests(&args.wishes, &kernel, output, interrupt)?;
+    let booted = hello(&guests, &kernel, args.drill, interrupt).map_err(|error| Failure::Setup(error.to_string()))?;
+    if args.console {
+        output.print(&booted.console.text());
+    }
+    if let Some(path) = &args.save {
+        output.write(path, &booted.console.text())?;
+    }
+    if booted.end == End::Stopped {
+        return Ok(ExitCode::Interrupted);
+    }
+    if booted.damaged > 0 {
+        output.note(&format!("{} frames were damaged on their way", booted.damaged));
+    }
+    match (&booted.end, &booted.release, booted.boot) {
+        (End::Done, Some((release, cpus)), Some(time)) => {
+            let accel = guests.accel.name();
+            let text = format!("{release} came up in {:.1} s with {cpus} processors ({accel})", time.as_secs_f64());
+            output.print(&text);
+            Ok(ExitCode::Ok)
+        }
+        (end, ..) => {
+            let last = booted.console.death().unwrap_or_else(|| booted.console.last(CONSOLE_LINES));
+            let quoted: Vec<String> = last.lines().map(|line| format!("  | {line}")).collect();
+            Err(Failure::Setup(format!("{}: {}\n{}", kernel.name, end.in_words(), quoted.join("\n"))))
+        }
+    }
+}
+
+/// So many lines of a console are shown when a guest did not come up.
+const CONSOLE_LINES: usize = 15;

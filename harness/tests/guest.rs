@@ -1,0 +1,205 @@
+//! Guests, booted for real: one that comes up, and each way of going wrong. After each, no emulator is left and no file.
+//!
+//! They need qemu and a kernel: the first of `DMLAB_TEST_KERNEL` (a name or path) and the stock kernels of this user's
+//! store. Where either is missing a test says so on standard error and passes.
+//!
+//! Not here: cells in guests.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{Ended, Folder};
+
+/// A guest test at a time: several emulated guests at once would wait for each other's processors.
+static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// What a test of a guest needs.
+struct Bench {
+    kernel: String,
+    folder: Folder,
+    _turn: std::sync::MutexGuard<'static, ()>,
+}
+
+impl Bench {
+    /// A bench, or `None` with the reason on standard error.
+    fn new(test: &str) -> Option<Self> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let skip = |why: &str| {
+            eprintln!("SKIPPED {test}: {why}");
+            None
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if !std::env::split_paths(&path).any(|folder| folder.join("qemu-system-x86_64").is_file()) {
+            return skip("qemu-system-x86_64 is not installed; ci/setup.sh installs it");
+        }
+        let Some(kernel) = kernel() else {
+            return skip("no kernel is in the store; ci/setup.sh fetches some, or DMLAB_TEST_KERNEL names one");
+        };
+        Some(Self { kernel, folder: Folder::new(), _turn: turn })
+    }
+
+    /// `dmlab kernel boot` with what else is wanted; temporary files go into a folder of the test's own.
+    fn command(&self, args: &[&str]) -> Command {
+        let temporary = self.folder.path().join("tmp");
+        fs::create_dir_all(&temporary).unwrap();
+        let mut command = Command::new(support::binary());
+        command.args(["kernel", "boot", &self.kernel, "--accel", "tcg"]).args(args);
+        command.current_dir(self.folder.path()).env("TMPDIR", temporary).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn boot(&self, args: &[&str]) -> Ended {
+        let output = self.command(args).output().expect("dmlab can be started");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The emulators that read a file which this bench's dmlab holds, told by dmlab's process id.
+    fn emulators_of(dmlab: u32) -> Vec<u32> {
+        let holds = format!("/proc/{dmlab}/fd/");
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        ids.filter(|id| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&holds)
+        })
+        .collect()
+    }
+
+    fn nothing_is_left(&self) {
+        assert_eq!(self.folder.names("tmp"), [] as [&str; 0], "temporary files");
+    }
+}
+
+/// The kernel to test with.
+fn kernel() -> Option<String> {
+    if let Some(kernel) = std::env::var_os("DMLAB_TEST_KERNEL") {
+        return kernel.into_string().ok();
+    }
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    let names = ["6.1", "6.12"];
+    let found = names.iter().map(|name| cache.join("dmlab/kernels").join(name)).find(|path| path.is_dir());
+    found.map(|path| path.to_string_lossy().into_owned())
+}
+
+/// Waits until `what` holds; panics when it does not within a minute.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} took more than a minute");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// So long may a guest of these tests go without progress, on a machine that is busy with other tests.
+const PATIENCE: [&str; 2] = ["--patience", "20s"];
+
+#[test]
+fn a_guest_comes_up_says_who_it_is_and_leaves_nothing() {
+    let Some(bench) = Bench::new("a guest comes up") else { return };
+    let ended = bench.boot(&["--save", "console.txt"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains(" came up in ") && ended.out.contains("with 2 processors (tcg)"), "{ended:?}");
+    assert!(bench.folder.read("console.txt").contains("Linux version"), "the console was saved");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_kernel_that_panics_is_told_with_what_it_said() {
+    let Some(bench) = Bench::new("a kernel that panics") else { return };
+    let ended = bench.boot(&["--drill", "panic"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("its kernel panicked"), "{ended:?}");
+    assert!(ended.err.contains("| ") && ended.err.contains("Kernel panic - not syncing: sysrq"), "{ended:?}");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_guest_that_hangs_in_boot_is_given_up_with_the_end_of_its_console() {
+    let Some(bench) = Bench::new("a guest that hangs in boot") else { return };
+    let ended = bench.boot(&[&["--drill", "hang-in-boot"], &PATIENCE[..]].concat());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("it hung while it booted: nothing was printed for 2"), "{ended:?}");
+    assert!(ended.err.contains("Run /init as init process"), "the console's end: {ended:?}");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_guest_that_floods_its_console_is_stopped() {
+    let Some(bench) = Bench::new("a guest that floods its console") else { return };
+    let ended = bench.boot(&["--drill", "flood"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("it flooded its console"), "{ended:?}");
+    assert!(ended.err.len() < 100_000, "{} bytes were shown", ended.err.len());
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_guest_in_which_nothing_moves_and_one_that_is_silent_are_told_apart() {
+    let Some(bench) = Bench::new("a guest in which nothing moves") else { return };
+    for (drill, told) in [("stall", "nothing moved for 2"), ("silence", "it was silent for 2")] {
+        let ended = bench.boot(&[&["--drill", drill], &PATIENCE[..]].concat());
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.err.contains(told), "{ended:?}");
+    }
+    bench.nothing_is_left();
+}
+
+#[test]
+fn an_init_that_panics_says_so_and_the_machine_goes_off() {
+    let Some(bench) = Bench::new("an init that panics") else { return };
+    let ended = bench.boot(&["--drill", "init-panics", "--console"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("its init could not go on: it panicked"), "{ended:?}");
+    assert!(ended.out.contains("drill.rs"), "the console says where: {ended:?}");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn an_emulator_that_is_killed_is_told_as_such() {
+    let Some(bench) = Bench::new("an emulator that is killed") else { return };
+    let child = bench.command(&["--drill", "stall"]).spawn().unwrap();
+    let emulators = || Bench::emulators_of(child.id());
+    wait_until("the emulator's start", || !emulators().is_empty());
+    for id in emulators() {
+        kill(id, "KILL");
+    }
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("the emulator ended: signal: 9"), "{err}");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn no_emulator_survives_a_dmlab_that_is_asked_to_end_or_killed() {
+    let Some(bench) = Bench::new("no emulator survives") else { return };
+    for (signal, code) in [("INT", Some(130)), ("TERM", Some(130)), ("KILL", None)] {
+        let mut child = bench.command(&["--drill", "stall"]).spawn().unwrap();
+        let id = child.id();
+        wait_until("the emulator's start", || !Bench::emulators_of(id).is_empty());
+        let emulators = Bench::emulators_of(id);
+        kill(id, signal);
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), code, "after SIG{signal}");
+        wait_until("the emulator's end", || emulators.iter().all(|id| is_gone(*id)));
+        bench.nothing_is_left();
+    }
+}
+
+fn kill(id: u32, signal: &str) {
+    let status = Command::new("kill").args(["-s", signal, &id.to_string()]).status().unwrap();
+    assert!(status.success(), "kill -s {signal} {id}");
+}
+
+/// Gone, or dead and only not yet waited for by whoever inherited it.
+fn is_gone(id: u32) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_none_or(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('Z'))
+}
