@@ -6,7 +6,8 @@
 //! whoever [`watch`]es), [`compare`] (variants beside each other), [`judge`] (verdicts and expectations), [`minimise`]
 //! (smaller failures), [`schedule_file`] (failing schedules on disk, and their replay), [`picture`] (such a schedule as a
 //! table and as a page), [`environment`], [`figure`] (pages that are checked in), [`kernels`] (what guests boot),
-//! [`cow`] (what is in a snapshot's store), [`doctor`] (what this machine can run), and [`cli`], which alone parses
+//! [`cow`] (what is in a snapshot's store), [`detect`]
+//! (what a real kernel shows of its troubles), [`doctor`] (what this machine can run), and [`cli`], which alone parses
 //! arguments, prints and ends the process.
 //!
 //! Invariants: a plan is immutable; a record is written from a finished run and nothing reads back from a report.
@@ -17,6 +18,7 @@ pub mod campaign;
 pub mod cli;
 pub mod compare;
 pub mod cow;
+pub mod detect;
 pub mod doctor;
 pub mod environment;
 pub mod figure;
