@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 use dmlab_engine::sched::RunResult;
 use dmlab_results::{CellRecord, Exploration, Number, ShardRecord, Strength, Verdict};
 
-use crate::backend::engine::{
-    End, Explored, Note, Performance, Schedule, TraceStep, perform_on_threads, perform_virtually,
+use crate::backend::Performance;
+use crate::backend::engine::{End, Explored, Note, Schedule, TraceStep, perform_on_threads, perform_virtually};
+use crate::backend::kernel::{Detector, Watch, perform};
+use crate::judge::{
+    Judgement, judge, judge_kernel, lock_order_mismatch, mismatches, proof_of, strength_mismatch, unseen, verdict_of,
 };
-use crate::judge::{Judgement, judge, lock_order_mismatch, mismatches, proof_of, strength_mismatch, verdict_of};
 use crate::plan::{Plan, RunOn};
 use crate::tally::{Peaks, Tally};
 use crate::watch::{OnProgress, unwatched};
@@ -48,6 +50,7 @@ pub fn run_watched(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProg
         RunOn::Explorer => explore(plan, interrupt, on_progress),
         RunOn::Threads => once(plan, perform_on_threads(plan, interrupt)),
         RunOn::Virtual => once(plan, perform_virtually(plan, interrupt)),
+        RunOn::Kernel => return run_on_kernel(plan, &(Arc::new(()) as Arc<dyn Watch>), &mut [], interrupt),
     };
     let elapsed = started.elapsed();
     if plan.run_on == RunOn::Explorer {
@@ -59,6 +62,42 @@ pub fn run_watched(plan: &Plan, interrupt: &Arc<AtomicBool>, on_progress: OnProg
         exploration.schedules_per_sec = Some(rate);
     }
     run
+}
+
+/// Runs a plan of [`RunOn::Kernel`] on its kernel: this is what a guest's `/init` calls for each plan, too. `watch` hears of
+/// it while it goes on, `detectors` look at it from outside; the record that comes back says what came of it.
+///
+/// ```text
+/// let kernel = Arc::new(RunningKernel::open(Modules::of_running_kernel())?);
+/// let wishes = Wishes { kernel: Some(kernel), ..Wishes::default() };
+/// for plan in Plan::of(&document, &wishes)? {
+///     let run = campaign::run_on_kernel(&plan, &watch, &mut detectors, &interrupt);   // run.record
+/// }
+/// ```
+///
+/// # Panics
+/// When the plan is one for the engine.
+pub fn run_on_kernel(
+    plan: &Plan,
+    watch: &Arc<dyn Watch>,
+    detectors: &mut [Box<dyn Detector>],
+    interrupt: &AtomicBool,
+) -> CellRun {
+    if let Some(reason) = &plan.skip {
+        return skipped(plan, reason);
+    }
+    let kernel = plan.kernel.as_ref().expect("a plan for a kernel has one");
+    let started = Instant::now();
+    let (ending, performance) = perform(kernel, &plan.scenario, plan.seed, watch, detectors, interrupt);
+    let mut judgement = judge_kernel(&ending, &performance);
+    let mut record = record(plan, &judgement, &performance, &Peaks::default());
+    let unseen = unseen(plan);
+    if judgement.report.is_none() && !unseen.is_empty() {
+        judgement.report = Some(format!("not looked at on a kernel:\n{}", unseen.join("\n")));
+        record.report.clone_from(&judgement.report);
+    }
+    record.wall_ns = Some(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    CellRun { record, judgement, schedule: None }
 }
 
 /// A search that went on for longer than its scenario allows is not finished, whatever it has come to so far, unless it found
@@ -199,8 +238,8 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
     CellRecord {
         scenario: plan.scenario.id.clone(),
         variant: plan.cell.iter().map(|(axis, value)| (axis.to_owned(), value.to_owned())).collect(),
-        backend: "engine".to_owned(),
-        runtime: plan.run_on.name().to_owned(),
+        backend: plan.run_on.in_records().0.to_owned(),
+        runtime: plan.run_on.in_records().1.to_owned(),
         seed: plan.seed.0,
         plan: plan.to_json(),
         expected: verdict_of(plan.expected_verdict()).to_string(),
@@ -216,7 +255,7 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         // Explored schedules have no speed: their clock moves only when everybody sleeps.
         loads: match plan.run_on {
             RunOn::Explorer => Vec::new(),
-            RunOn::Threads | RunOn::Virtual => {
+            RunOn::Threads | RunOn::Virtual | RunOn::Kernel => {
                 findings.loads.iter().flat_map(|load| load.to_records(&findings.phases)).collect()
             }
         },

@@ -69,7 +69,7 @@ impl<'p> Rows<'p> {
             let (scenarios, cells) = match plan.run_on {
                 RunOn::Explorer => (&rows.explored, &mut row.explore),
                 RunOn::Threads => (&rows.measured, &mut row.measure),
-                RunOn::Virtual => continue,
+                RunOn::Virtual | RunOn::Kernel => continue,
             };
             let column = scenarios.iter().position(|id| *id == plan.scenario.id).expect("every scenario has a column");
             if cells[column].replace(plan).is_some() {

@@ -13,8 +13,9 @@ use dmlab_engine::sched::waits::StuckReport;
 use dmlab_results::{Proof, Strength, Verdict};
 use dmlab_scenarios::{self as scenarios, Bound, Comparison, Expectation, LockOrder, Runtime};
 
-use crate::backend::engine::Performance;
-use crate::plan::Plan;
+use crate::backend::Performance;
+use crate::backend::kernel::Ending;
+use crate::plan::{Plan, RunOn};
 
 /// What a run came to.
 pub struct Judgement {
@@ -97,7 +98,16 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
         {
             complain(format!("verdict {}, expected {wanted}", judgement.verdict));
         }
-        check_report(expectation, judgement, &mut complain);
+        check_report(plan, expectation, judgement, &mut complain);
+        if plan.run_on == RunOn::Kernel {
+            // What only the engine sees of itself is told apart: `unseen`.
+            for (name, bound) in &expectation.counters {
+                if let Some(value) = counter(name, performance).filter(|value| !bound.holds(*value)) {
+                    complain(format!("{name} is {value}, expected {bound}"));
+                }
+            }
+            continue;
+        }
         if !expectation.entry_order.is_empty() && expectation.entry_order != performance.entry_order {
             let (found, wanted) = (performance.entry_order.join(", "), expectation.entry_order.join(", "));
             complain(format!("bios entered drivers in the order [{found}], expected [{wanted}]"));
@@ -117,6 +127,57 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
         }
     }
     mismatches
+}
+
+/// What is expected of a run of `plan` on a kernel and cannot be looked at there, a phrase each.
+pub fn unseen(plan: &Plan) -> Vec<String> {
+    if plan.run_on != RunOn::Kernel {
+        return Vec::new();
+    }
+    let mut unseen = Vec::new();
+    for expectation in &plan.scenario.expect {
+        let mut add = |what: String| unseen.push(format!("line {}: {what}", expectation.line));
+        if expectation.on == Some(Runtime::Explorer) {
+            add("what is expected of the explorer".to_owned());
+            continue;
+        }
+        if expectation.strength.is_some() || expectation.lock_order.is_some() {
+            add("what a search is worth".to_owned());
+        }
+        if !expectation.entry_order.is_empty() {
+            add("the order in which bios enter drivers".to_owned());
+        }
+        if !expectation.cycle.is_empty() {
+            add("the names in the wait-for cycle".to_owned());
+        }
+        expectation.peak.iter().for_each(|(pool, _)| add(format!("the peak of {pool}")));
+        for (name, _) in expectation.counters.iter().filter(|(name, _)| !COUNTERS_HERE.contains(&name.as_str())) {
+            add(format!("the engine's counter {name}"));
+        }
+        expectation.relations.iter().for_each(|relation| add(format!("the relation {relation}")));
+    }
+    unseen
+}
+
+/// Counters that every backend has.
+const COUNTERS_HERE: [&str; 2] = ["ios", "io_errors"];
+
+/// What the performance of a plan on a kernel comes to.
+pub fn judge_kernel(ending: &Ending, performance: &Performance) -> Judgement {
+    let outcome = match ending {
+        Ending::Finished => return finished(performance),
+        Ending::Interrupted => Outcome::Interrupted,
+        Ending::Panic(message) => Outcome::Panic(message.clone()),
+        Ending::Hang(report) => return stuck_on_kernel(Verdict::Hang, report, performance),
+        Ending::Deadlock(report) => return stuck_on_kernel(Verdict::Deadlock, report, performance),
+        Ending::Crash(report) => return stuck_on_kernel(Verdict::Crash, report, performance),
+    };
+    judge(&outcome, performance)
+}
+
+fn stuck_on_kernel(verdict: Verdict, report: &str, performance: &Performance) -> Judgement {
+    let earlier = performance.findings.failures.iter().map(|failure| format!("\nbefore that: {failure}"));
+    Judgement { verdict, report: Some(format!("{report}{}", earlier.collect::<String>())), stuck: None }
 }
 
 /// The record's proof for the strength that a scenario can expect.
@@ -158,8 +219,8 @@ pub fn lock_order_mismatch(plan: &Plan, found: &[String]) -> Option<String> {
     }
 }
 
-fn check_report(expectation: &Expectation, judgement: &Judgement, complain: &mut dyn FnMut(String)) {
-    if !expectation.cycle.is_empty() {
+fn check_report(plan: &Plan, expectation: &Expectation, judgement: &Judgement, complain: &mut dyn FnMut(String)) {
+    if !expectation.cycle.is_empty() && plan.run_on != RunOn::Kernel {
         let names = judgement.stuck.as_ref().map(StuckReport::cycle_names).unwrap_or_default();
         let missing: Vec<&str> =
             expectation.cycle.iter().map(String::as_str).filter(|name| !names.contains(name)).collect();

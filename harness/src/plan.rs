@@ -7,6 +7,7 @@
 
 mod explore;
 mod history;
+mod kernel;
 mod requires;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_scenarios::{Cell, DeviceKind, Diagnostic, Diagnostics, Document, Runtime, Scenario};
 use dmlab_units::Seed;
 use serde_json::json;
+
+use crate::backend::kernel::RunningKernel;
 
 pub use self::explore::{ExplorePlan, ExploreWishes, ParseShardError, Shard};
 pub use self::history::AS_OF;
@@ -51,6 +54,8 @@ pub enum RunOn {
     Threads,
     /// Once on the explorer, fairly, with costs.
     Virtual,
+    /// Once on OS threads, on the dm of the running kernel.
+    Kernel,
 }
 
 impl RunOn {
@@ -60,6 +65,15 @@ impl RunOn {
             Self::Explorer => "explorer",
             Self::Threads => "threads",
             Self::Virtual => "virtual",
+            Self::Kernel => "kernel",
+        }
+    }
+
+    /// The backend and the runtime of its records.
+    pub const fn in_records(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Explorer | Self::Threads | Self::Virtual => ("engine", self.name()),
+            Self::Kernel => ("kernel", "threads"),
         }
     }
 
@@ -67,7 +81,7 @@ impl RunOn {
     pub const fn stands_for(self) -> Runtime {
         match self {
             Self::Explorer => Runtime::Explorer,
-            Self::Threads | Self::Virtual => Runtime::Threads,
+            Self::Threads | Self::Virtual | Self::Kernel => Runtime::Threads,
         }
     }
 }
@@ -87,6 +101,8 @@ pub struct Wishes {
     pub schedules: Option<u64>,
     /// How explored cells are searched.
     pub explore: ExploreWishes,
+    /// The kernel to run on in place of the engine.
+    pub kernel: Option<Arc<RunningKernel>>,
 }
 
 /// One cell on one runtime.
@@ -106,12 +122,14 @@ pub struct Plan {
     pub seed: Seed,
     /// How the explorer searches.
     pub explore: ExplorePlan,
+    /// The kernel, of [`RunOn::Kernel`].
+    pub kernel: Option<Arc<RunningKernel>>,
     /// Why it is not run at all, if so.
     pub skip: Option<String>,
 }
 
 impl Plan {
-    /// The plans of a document, for all its cells and runtimes.
+    /// The plans of a document, for all its cells and runtimes; on a kernel one for each cell.
     ///
     /// # Errors
     /// Everything that is wrong with the document or the wishes, located in the document.
@@ -125,6 +143,10 @@ impl Plan {
         for cell in document.cells_with(&history::overrides(document, wishes)) {
             let scenario = Arc::new(document.scenario(&cell)?);
             let variants = history::variants(document, &cell)?;
+            if let Some(kernel) = &wishes.kernel {
+                plans.push(kernel::plan(document, cell, &scenario, variants, wishes, kernel));
+                continue;
+            }
             for runtime in &scenario.runs {
                 let run_on = run_on(*runtime, wishes.clock);
                 let skip = (run_on == RunOn::Explorer && wishes.clock == Clock::Wall)
@@ -144,6 +166,7 @@ impl Plan {
                     seed: wishes.seed.derive(&name),
                     explore: ExplorePlan::of(&scenario, run_on, wishes),
                     scenario: Arc::clone(&scenario),
+                    kernel: None,
                     skip,
                 });
             }

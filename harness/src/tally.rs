@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use dmlab_results::{PoolRecord, SignatureCount};
 
-use crate::backend::engine::PoolUse;
+use crate::backend::PoolUse;
 use crate::watch::SearchProgress;
 
 /// Counts over all schedules of a cell.

@@ -9,11 +9,16 @@
 
 pub mod engine;
 pub mod guest;
+pub mod kernel;
+mod performance;
+mod ring;
 
 use std::sync::Arc;
 
 use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp};
 use dmlab_units::{Nanos, Sectors};
+
+pub use performance::{Performance, PoolUse};
 
 /// A control operation on a dm device: one of dmsetup's verbs.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +86,9 @@ pub type BranchBody = Box<dyn FnOnce(&dyn Actor) + Send>;
 pub trait Actor {
     /// The clock.
     fn now(&self) -> Nanos;
+
+    /// Hears that a step of the scenario begins, by its line. Reports of what is stuck name it.
+    fn begins(&self, _line: u32) {}
 
     /// Lets time pass.
     fn sleep(&self, duration: Nanos);

@@ -102,6 +102,14 @@ Examples:
   dmlab figure cow-throttle                   in a checkout: results/figures/cow-throttle.md and .svg, as they are there
   dmlab figure cow-throttle --folder .        the same two files here";
 
+const CLEANUP_EXAMPLES: &str = "\
+Examples:
+  sudo dmlab cleanup --dry-run                what a run that was killed has left
+  sudo dmlab cleanup                          remove it: dm devices, loop and null_blk devices, ramdisks, settings
+
+Only what bears dmlab's names or stands in a journal of a dead run is touched.
+Exit codes: 0 nothing is left, 1 something stays, 3 it could not be looked at.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   dmlab doctor                                what can be run here
@@ -158,6 +166,9 @@ pub enum Command {
     /// Measure a figure on the virtual clock: a page of Markdown and a picture, the same bytes on every machine.
     #[command(after_help = FIGURE_EXAMPLES)]
     Figure(FigureArgs),
+    /// Remove what runs on this kernel have left behind whose processes were killed; as root.
+    #[command(after_help = CLEANUP_EXAMPLES)]
+    Cleanup(CleanupArgs),
     /// Look into the exception store of a snapshot.
     Cow(CowArgs),
     /// Kernels for guests: fetch them, list them, see whether one boots here.
@@ -168,6 +179,27 @@ pub enum Command {
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
+}
+
+/// Whose device-mapper a scenario runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// The user-space engine.
+    #[default]
+    Engine,
+    /// The running kernel, as root.
+    Kernel,
+}
+
+/// Arguments of `cleanup`.
+#[derive(Debug, ClapArgs)]
+pub struct CleanupArgs {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which clock decides.
@@ -244,6 +276,12 @@ pub struct RunArgs {
     /// Which clock [default: as each scenario says: the explorer, and OS threads].
     #[arg(long, value_enum)]
     pub clock: Option<Clock>,
+    /// Which device-mapper.
+    #[arg(long, value_enum, default_value_t)]
+    pub backend: Backend,
+    /// With `--backend kernel`: run also what is expected to hang or crash the kernel, which is this machine's.
+    #[arg(long)]
+    pub i_know_this_can_wedge_the_host: bool,
     /// Write the record as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

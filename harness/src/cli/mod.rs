@@ -8,6 +8,7 @@
 //! Not here: anything that a program without a terminal could want.
 
 pub mod args;
+mod cleanup;
 mod compare;
 mod cow;
 mod doctor;
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Variants(args) => variants::variants(args, &output),
         Command::Doctor(args) => doctor::doctor(args, &output),
         Command::Figure(args) => figure::figure(args, &output, &interrupt),
+        Command::Cleanup(args) => cleanup::cleanup(args, &output),
         Command::Cow(args) => cow::cow(args, &output),
         Command::Kernel(args) => kernel::kernel(args, &output, &interrupt),
         Command::GuestInit => guests::init(),

@@ -12,17 +12,29 @@ use dmlab_results::{
 
 use dmlab_scenarios::Document;
 
-use super::args::{RunArgs, Selection};
+use super::args::{Backend, RunArgs, Selection};
 use super::found::{Keep, Save};
 use super::output::Output;
 use super::progress::Progress;
 use super::{Failure, select};
+use crate::backend::kernel::RunningKernel;
+use crate::backend::kernel::modules::Modules;
 use crate::campaign;
 use crate::environment::environment;
 use crate::plan::{AS_OF, Clock, ExploreWishes, Plan, Wishes};
 
 pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
-    let plans = plans(&args.selection, args.clock.into(), ExploreWishes::default(), output)?;
+    let kernel = match args.backend {
+        Backend::Engine => None,
+        Backend::Kernel => {
+            let opened = RunningKernel::open(Modules::of_running_kernel());
+            Some(Arc::new(opened.map_err(|error| Failure::Setup(error.to_string()))?))
+        }
+    };
+    let mut plans = plans_on(&args.selection, args.clock.into(), ExploreWishes::default(), kernel, output)?;
+    if args.backend == Backend::Kernel && !args.i_know_this_can_wedge_the_host {
+        plans.iter_mut().for_each(spare_the_host);
+    }
     if args.dry_run {
         let plans: Vec<_> = plans.iter().map(Plan::to_json).collect();
         let yaml = serde_yaml::to_string(&plans).map_err(|error| Failure::Setup(error.to_string()))?;
@@ -48,11 +60,34 @@ pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) 
     Ok(exit_code(&record))
 }
 
-/// The plans of all selected scenarios, or everything that is wrong with them.
+/// What is expected to hang or crash a kernel is not run on the machine's own, unless that was asked for.
+fn spare_the_host(plan: &mut Plan) {
+    use dmlab_scenarios::Verdict;
+    let expected = plan.expected_verdict();
+    let wedges = matches!(expected, Verdict::Deadlock | Verdict::Hang | Verdict::Livelock | Verdict::Crash);
+    if wedges && plan.skip.is_none() {
+        let what = crate::judge::verdict_of(expected);
+        let how = "run it in a guest (--backend guest), or with --i-know-this-can-wedge-the-host";
+        plan.skip = Some(format!("a {what} is expected, and this kernel is the machine's own: {how}"));
+    }
+}
+
+/// The plans of all selected scenarios on the engine, or everything that is wrong with them.
 pub(super) fn plans(
     selection: &Selection,
     clock: Clock,
     explore: ExploreWishes,
+    output: &Output,
+) -> Result<Vec<Plan>, Failure> {
+    plans_on(selection, clock, explore, None, output)
+}
+
+/// The same on a kernel, where one is given.
+fn plans_on(
+    selection: &Selection,
+    clock: Clock,
+    explore: ExploreWishes,
+    kernel: Option<Arc<RunningKernel>>,
     output: &Output,
 ) -> Result<Vec<Plan>, Failure> {
     let wishes = Wishes {
@@ -62,6 +97,7 @@ pub(super) fn plans(
         clock,
         schedules: selection.schedules,
         explore,
+        kernel,
     };
     let select::Selected { documents, mut errors } =
         select::select(&selection.scenarios, selection.tag.as_deref(), output)?;

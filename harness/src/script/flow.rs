@@ -24,6 +24,7 @@ impl Script {
             if flow.is_to_stop() {
                 return Err(Stopped);
             }
+            flow.actor.begins(step.line);
             match &step.action {
                 Action::Background(tasks) => {
                     for (name, steps) in tasks {

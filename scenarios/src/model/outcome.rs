@@ -67,6 +67,8 @@ pub enum Errno {
     ENOSPC,
     EOPNOTSUPP,
     EAGAIN,
+    /// One that no scenario can name, by its number: only a real kernel answers it.
+    Other(i32),
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ use dmlab_engine::sched::explorer::{
 use dmlab_engine::sched::{Outcome, RunResult};
 use dmlab_scenarios::{self as scenarios, Comparison};
 
-use super::play::{Performance, Play};
+use super::play::Play;
 use super::stage::{ExplorerStage, Found, same_end};
+use crate::backend::Performance;
 use crate::plan::Plan;
 use crate::tally::Tally;
 use crate::watch::OnProgress;
@@ -389,5 +390,5 @@ struct Kept {
     counts: bool,
     steps: u64,
     deadlock: Option<String>,
-    pools: Vec<super::play::PoolUse>,
+    pools: Vec<crate::backend::PoolUse>,
 }

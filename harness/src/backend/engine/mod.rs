@@ -19,7 +19,7 @@ mod stage;
 
 pub use explore::{End, Explored, Note, Seen as Schedule, explore};
 pub use faults::matches as pool_matches;
-pub use play::{Performance, Play, PoolUse};
+pub use play::Play;
 pub use search::{Searcher, Seen, Way};
 pub use stage::{ExplorerStage, Found, TraceStep};
 pub use stage::{perform_on_threads, perform_virtually};

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dmlab_engine::block::{Device, ServiceModel, Spread};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
-use dmlab_engine::sync::PoolStats;
 use dmlab_engine::variants::Variants;
 use dmlab_scenarios::{self as scenarios, DeviceKind, Scenario, Timed};
 use dmlab_units::{Sectors, Seed};
 
 use super::actor::{EngineActor, World};
 use super::file;
+use crate::backend::performance::{Performance, PoolUse};
 use crate::backend::{Actor, Control};
-use crate::script::{Findings, Script};
+use crate::script::Script;
 
 /// What is to be performed.
 pub struct Play {
@@ -29,32 +29,6 @@ pub struct Play {
     machine: Mutex<Option<Arc<Machine>>>,
     script: Arc<Script>,
     leak: Mutex<Option<String>>,
-}
-
-/// What a performance found out.
-#[derive(Default)]
-pub struct Performance {
-    /// What the steps saw.
-    pub findings: Findings,
-    /// What was not at rest after everything was removed.
-    pub leak: Option<String>,
-    /// Pools by name, in order of creation.
-    pub pools: Vec<PoolUse>,
-    /// Driver entries, e.g. `t 0+16`.
-    pub entry_order: Vec<String>,
-    /// Counts of the machine.
-    pub counters: BTreeMap<String, u64>,
-    /// The kernel log.
-    pub kmsg: Vec<String>,
-}
-
-/// A pool's name and what it has been through.
-#[derive(Clone)]
-pub struct PoolUse {
-    /// Name, e.g. `t.bs`.
-    pub name: String,
-    /// Statistics.
-    pub stats: PoolStats,
 }
 
 /// The engine's model of a scenario's timed device.

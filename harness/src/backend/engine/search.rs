@@ -13,8 +13,8 @@ use dmlab_engine::sched::explorer::{
     Budget, Choice, Choices, Guided, Minimal, Observed, Portfolio, Strategy, TraceStep, minimise,
 };
 
-use super::play::Performance;
 use super::stage::{ExplorerStage, Found};
+use crate::backend::Performance;
 use crate::plan::Plan;
 
 /// A schedule that was performed.

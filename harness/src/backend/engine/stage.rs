@@ -15,7 +15,8 @@ use dmlab_engine::sched::{Outcome, RunResult, threads};
 pub use dmlab_engine::sched::explorer::TraceStep;
 use dmlab_units::Nanos;
 
-use super::play::{Performance, Play};
+use super::play::Play;
+use crate::backend::Performance;
 use crate::plan::Plan;
 
 fn play(plan: &Plan, measures: bool) -> Arc<Play> {

@@ -8,10 +8,9 @@
 //! Invariants: a bio ends when its I/O has ended, with `EIO` if the device has been unplugged meanwhile; flushes are
 //! `fdatasync`; discards are refused. What the system does not allow (no io_uring, no `O_DIRECT`) is said in the kernel log
 //! of the run.
-//! Not here: the rules for what may be overwritten (`place`), unsafe code (`ring`).
+//! Not here: the rules for what may be overwritten (`place`), unsafe code ([`crate::backend::ring`]).
 
 mod place;
-mod ring;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, PipeWriter, Write};
@@ -27,7 +26,8 @@ use dmlab_scenarios::FileDevice;
 use dmlab_units::Sectors;
 
 use place::Place;
-use ring::{Aligned, Ended, Ring, What};
+
+use crate::backend::ring::{Aligned, Ended, Ring, What};
 
 /// Major number of loop devices, which is what they are to the kernel.
 const LOOP_MAJOR: u32 = 7;

@@ -61,7 +61,7 @@ impl Place {
         let flags = |error: nix::Error| error.desc().to_owned();
         let before = OFlag::from_bits_retain(fcntl(&self.file, FcntlArg::F_GETFL).map_err(flags)?);
         fcntl(&self.file, FcntlArg::F_SETFL(before | OFlag::O_DIRECT)).map_err(flags)?;
-        let mut probe = super::ring::Aligned::zeroed(PROBE_BYTES);
+        let mut probe = crate::backend::ring::Aligned::zeroed(PROBE_BYTES);
         if let Err(error) = self.file.read_exact_at(probe.as_mut(), 0) {
             fcntl(&self.file, FcntlArg::F_SETFL(before)).map_err(flags)?;
             return Err(error.to_string());

@@ -1,0 +1,178 @@
+//! What a scenario may ask of a running kernel, and why not, if it may not: [`unmet`].
+//!
+//! Invariants: what cannot be chosen, made or issued on a kernel is a skip that names it; nothing passes by not being
+//! looked at.
+//! Not here: what the engine has (`plan::requires`).
+
+use std::collections::BTreeSet;
+
+use dmlab_engine::variants::Variants;
+use dmlab_scenarios::{Action, Cell, DeviceKind, Document, IoFlag, IoOp, Scenario, Step, Submit};
+
+use super::stage::engine_only;
+use super::{RunningKernel, knobs};
+use crate::plan::AS_OF;
+
+/// Target types and the modules that they come in; those of dm itself are in none.
+const MODULES: &[(&str, &str)] = &[
+    ("snapshot", "dm_snapshot"),
+    ("snapshot-origin", "dm_snapshot"),
+    ("snapshot-merge", "dm_snapshot"),
+    ("mirror", "dm_mirror"),
+    ("zero", "dm_zero"),
+    ("delay", "dm_delay"),
+    ("flakey", "dm_flakey"),
+    ("dust", "dm_dust"),
+    ("multipath", "dm_multipath"),
+    ("crypt", "dm_crypt"),
+    ("thin", "dm_thin_pool"),
+    ("thin-pool", "dm_thin_pool"),
+    ("log-writes", "dm_log_writes"),
+    ("switch", "dm_switch"),
+    ("unstriped", "dm_unstripe"),
+];
+/// Types that dm always has.
+const OWN: &[&str] = &["linear", "striped", "error"];
+/// Types that only the engine has.
+const ENGINES: &[&str] = &["gate"];
+
+/// The module that a target type comes in.
+pub(super) fn module_of(kind: &str) -> Option<&'static str> {
+    MODULES.iter().find(|(known, _)| *known == kind).map(|(_, module)| *module)
+}
+
+/// The target types of a scenario's tables.
+pub(super) fn target_types(scenario: &Scenario) -> BTreeSet<String> {
+    let mut lines: Vec<&String> = Vec::new();
+    for device in &scenario.devices {
+        if let DeviceKind::Dm { table, .. } = &device.kind {
+            lines.extend(table);
+        }
+    }
+    each_step(&scenario.steps, &mut |step| {
+        if let Action::Load { table, .. } = &step.action {
+            lines.extend(table);
+        }
+    });
+    lines.iter().filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned)).collect()
+}
+
+fn each_step<'a>(steps: &'a [Step], look: &mut dyn FnMut(&'a Step)) {
+    for step in steps {
+        look(step);
+        match &step.action {
+            Action::Parallel(branches) | Action::Background(branches) => {
+                branches.iter().for_each(|(_, steps)| each_step(steps, look));
+            }
+            Action::Repeat(repeat) => each_step(&repeat.steps, look),
+            Action::MustBlock(must_block) => each_step(&must_block.steps, look),
+            _ => {}
+        }
+    }
+}
+
+/// Why a cell cannot be run on `kernel`, if so.
+pub fn unmet(kernel: &RunningKernel, document: &Document, cell: &Cell, scenario: &Scenario) -> Option<String> {
+    algorithms(kernel, document, cell)
+        .or_else(|| required(kernel, scenario))
+        .or_else(|| devices(kernel, scenario))
+        .or_else(|| steps(scenario))
+}
+
+/// An algorithm is what this kernel does, or it is not run.
+fn algorithms(kernel: &RunningKernel, document: &Document, cell: &Cell) -> Option<String> {
+    let here = kernel.as_of();
+    let does = Variants::as_of(here);
+    let as_of = cell.get(AS_OF).or(document.as_of());
+    if let Some(named) = as_of.and_then(|named| named.parse().ok())
+        && Variants::as_of(named) != does
+    {
+        return Some(format!("as_of={named} is not what {here} does"));
+    }
+    let values = does.names();
+    cell.iter().find_map(|(axis, value)| {
+        let (_, own) = values.iter().find(|(known, _)| *known == axis)?;
+        (*own != value).then(|| format!("{axis}={value} is not what {here} does ({axis}={own})"))
+    })
+}
+
+fn required(kernel: &RunningKernel, scenario: &Scenario) -> Option<String> {
+    let here = kernel.as_of();
+    let broken = scenario.requires.kernel.iter().find(|bound| {
+        let wanted = bound.kernel.parse();
+        wanted.is_ok_and(|wanted| !bound.relation.holds(&here, &wanted))
+    });
+    if let Some(bound) = broken {
+        return Some(format!("requires a kernel {bound}; this is {}", kernel.release()));
+    }
+    let missing = scenario.requires.modules.iter().find(|module| !kernel.modules().has(module));
+    if let Some(module) = missing {
+        return Some(format!("requires the module {module}, which {} has not", kernel.release()));
+    }
+    let missing = scenario.requires.targets.iter().find(|kind| !has_target(kernel, kind));
+    missing.map(|kind| format!("requires the target {kind}, which {} has not", kernel.release()))
+}
+
+fn has_target(kernel: &RunningKernel, kind: &str) -> bool {
+    OWN.contains(&kind)
+        || module_of(kind).is_some_and(|module| kernel.modules().has(module))
+        || kernel.dm().targets().is_ok_and(|targets| targets.iter().any(|(name, _)| name == kind))
+}
+
+fn devices(kernel: &RunningKernel, scenario: &Scenario) -> Option<String> {
+    if let Some((name, what)) = engine_only(scenario) {
+        return Some(format!("{name} is {what}: only the engine has it"));
+    }
+    let kinds = target_types(scenario);
+    if let Some(kind) = kinds.iter().find(|kind| ENGINES.contains(&kind.as_str())) {
+        return Some(format!("only the engine has the target {kind}"));
+    }
+    // A type that nobody knows is a mistake that the scenario is about; one that is known belongs to a module.
+    let missing = kinds.iter().find(|kind| module_of(kind).is_some() && !has_target(kernel, kind));
+    if let Some(kind) = missing {
+        return Some(format!("kernel {} has no target {kind}", kernel.release()));
+    }
+    let unknown = scenario.params.keys().find(|name| knobs::module_of(name).is_none_or(|of| !kernel.modules().has(of)));
+    if let Some(name) = unknown {
+        return Some(format!("kernel {} has no module parameter {name}", kernel.release()));
+    }
+    let needs: [(&str, fn(&DeviceKind) -> bool); 3] = [
+        ("brd", |kind| matches!(kind, DeviceKind::Ram(_))),
+        ("loop", |kind| matches!(kind, DeviceKind::File(_))),
+        ("null_blk", |kind| matches!(kind, DeviceKind::Null(_))),
+    ];
+    needs.iter().find_map(|(module, needs)| {
+        let device = scenario.devices.iter().find(|device| needs(&device.kind))?;
+        let missing = !kernel.modules().has(module);
+        missing.then(|| format!("{} needs the module {module}, which {} has not", device.name, kernel.release()))
+    })
+}
+
+fn steps(scenario: &Scenario) -> Option<String> {
+    let mut why = None;
+    each_step(&scenario.steps, &mut |step| {
+        let wrong = match &step.action {
+            Action::Fault(_) => Some("this fault has no form on a kernel yet".to_owned()),
+            Action::Unplug(device) => Some(format!("{device} cannot be unplugged")),
+            Action::Release(device) => Some(format!("{device} holds no I/O")),
+            Action::Submit(submit) => io(submit),
+            _ => None,
+        };
+        if why.is_none() {
+            why = wrong.map(|wrong| format!("line {}: {wrong}", step.line));
+        }
+    });
+    why
+}
+
+/// What user space cannot issue.
+fn io(submit: &Submit) -> Option<String> {
+    let name = |flag: IoFlag| format!("{flag:?}").to_lowercase();
+    submit.flags.iter().find_map(|flag| match (flag, submit.op) {
+        // All direct I/O is.
+        (IoFlag::Sync, _) => None,
+        (IoFlag::Fua, IoOp::Write) => None,
+        (IoFlag::Nowait, IoOp::Read | IoOp::Write) => None,
+        (flag, op) => Some(format!("user space cannot ask for {} on a {op:?}", name(*flag)).to_lowercase()),
+    })
+}

@@ -1,0 +1,44 @@
+//! The kernel backend: a scenario on the device-mapper of the running kernel, as root.
+//!
+//! Reading order: `session` ([`RunningKernel`]: what there is, opened once), `modules`, `dm` over `wire` and `sys`
+//! (the ioctls), `leaves` (the devices below), `actor` and `io` (the seam's operations on OS threads), `stage` (one
+//! performance, watched), `vitals` (who does what since when, for detectors), `teardown` and `journal` (nothing is left
+//! behind), `can` (what a scenario may ask of a kernel).
+//!
+//! Invariants: whatever is made bears the run's name or stands in its journal before it is used, and nothing else is ever
+//! touched; what a kernel cannot be asked for is a skip with the reason.
+//! Not here: verdicts ([`crate::judge`]), guests.
+
+mod actor;
+mod can;
+mod dm;
+mod io;
+mod journal;
+mod knobs;
+mod leaves;
+pub mod modules;
+mod nodes;
+mod session;
+mod stage;
+mod sys;
+mod teardown;
+mod vitals;
+mod wire;
+
+pub use can::unmet;
+pub use dm::{DevInfo, DmControl, SuspendHow, Which};
+pub use journal::{Cleanup, Left, cleanup};
+pub use session::RunningKernel;
+pub use stage::{Detector, Ending, Watch, perform};
+pub use vitals::{Flow, Vitals};
+
+/// Why something could not be done to the running kernel, in words: where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KernelError(String);
+
+impl KernelError {
+    fn new(text: String) -> Self {
+        Self(text)
+    }
+}

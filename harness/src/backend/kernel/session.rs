@@ -1,0 +1,190 @@
+//! [`RunningKernel`]: the kernel that this runs on, opened for a run.
+//!
+//! Invariants: all that a run makes is called `dmlab-<run>-…`, and the run's name says which process it is, so that
+//! leftovers of dead processes can be told from what is in use; one process opens it once at a time.
+//! Not here: performances (`stage`).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Mutex;
+
+use dmlab_engine::variants::Kernel;
+
+use super::dm::DmControl;
+use super::journal::Journal;
+use super::modules::{Loaded, Modules};
+use super::{KernelError, modules};
+
+/// Begins the name of everything that dmlab makes in a kernel.
+pub(super) const PREFIX: &str = "dmlab-";
+
+/// The running kernel.
+pub struct RunningKernel {
+    dm: DmControl,
+    modules: Modules,
+    release: String,
+    run: String,
+    pub(super) journal: Journal,
+    /// Modules that were loaded here.
+    ours: Mutex<BTreeSet<String>>,
+}
+
+impl RunningKernel {
+    /// Opens the running kernel; loads `dm_mod` from `modules` if it has no device-mapper yet.
+    ///
+    /// # Errors
+    /// Why it cannot be used: no root, no device-mapper. What would help is said, too.
+    pub fn open(modules: Modules) -> Result<Self, KernelError> {
+        let elsewhere = "see `dmlab doctor`; `--backend guest` needs neither root nor this kernel's dm";
+        if !nix::unistd::geteuid().is_root() {
+            return Err(KernelError::new(format!("the kernel backend needs root: try sudo, or {elsewhere}")));
+        }
+        let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+        let release = release.unwrap_or_default();
+        let loaded = modules.load("dm_mod", "");
+        let dm = DmControl::open().map_err(|error| {
+            let why = loaded.as_ref().err().map(|why| format!(" ({why})")).unwrap_or_default();
+            KernelError::new(format!("no device-mapper in kernel {release}: {error}{why}; {elsewhere}"))
+        })?;
+        let run = run_name(std::process::id()).unwrap_or_else(|| "0.0".to_owned());
+        let journal = Journal::begin(&run)?;
+        let kernel = Self { dm, modules, release, run, journal, ours: Mutex::default() };
+        if let Ok(Loaded::Now(names)) = loaded {
+            kernel.own(names)?;
+        }
+        Ok(kernel)
+    }
+
+    /// Its device-mapper.
+    pub fn dm(&self) -> &DmControl {
+        &self.dm
+    }
+
+    /// Its modules.
+    pub fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// `uname -r`.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// The release of the engine's catalogue that it is: the newest that is not newer than it.
+    pub fn as_of(&self) -> Kernel {
+        as_of(&self.release)
+    }
+
+    /// How a device of the scenario is called in the kernel.
+    pub fn name_of(&self, device: &str) -> String {
+        format!("{}{device}", self.prefix())
+    }
+
+    /// Begins the names of all that this run makes.
+    pub fn prefix(&self) -> String {
+        format!("{PREFIX}{}-", self.run)
+    }
+
+    /// Loads a module, if it is not there; what is loaded here is noted as this run's.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded.
+    pub fn load(&self, module: &str, parameters: &str) -> Result<Loaded, KernelError> {
+        let loaded = self.modules.load(module, parameters)?;
+        if let Loaded::Now(names) = &loaded {
+            self.own(names.clone())?;
+        }
+        Ok(loaded)
+    }
+
+    fn own(&self, names: Vec<String>) -> Result<(), KernelError> {
+        for name in names {
+            self.journal.note("module", &name)?;
+            super::stage::locked(&self.ours).insert(name);
+        }
+        Ok(())
+    }
+
+    /// Whether this run has loaded the module.
+    pub(super) fn owns(&self, module: &str) -> bool {
+        super::stage::locked(&self.ours).contains(module)
+    }
+
+    /// Unloads a module that this run has loaded.
+    ///
+    /// # Errors
+    /// Why it stays.
+    pub(super) fn unload(&self, module: &str) -> Result<(), KernelError> {
+        assert!(self.owns(module), "{module} was not loaded by this run");
+        modules::unload(module).map_err(|errno| KernelError::new(format!("module {module} stays: {errno}")))?;
+        super::stage::locked(&self.ours).remove(module);
+        Ok(())
+    }
+}
+
+/// Wishes and plans hold one, and are printed when a test fails.
+impl std::fmt::Debug for RunningKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RunningKernel({})", self.release)
+    }
+}
+
+impl Drop for RunningKernel {
+    fn drop(&mut self) {
+        // What is gone needs no cleaning up; what is left stays in the journal for `dmlab cleanup`.
+        self.journal.end_if_nothing_is_left();
+    }
+}
+
+/// The name of a run of process `pid`: its number and when it began, which together no other process has until a reboot.
+pub(super) fn run_name(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command is in parentheses and may contain anything, so the fields are counted from its end.
+    let fields = stat.rsplit_once(')')?.1;
+    let begun: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    Some(format!("{pid}.{begun}"))
+}
+
+/// Whether the process of a run is still there.
+pub(super) fn is_alive(run: &str) -> bool {
+    let pid = run.split('.').next().and_then(|pid| pid.parse().ok());
+    pid.and_then(run_name).is_some_and(|name| name == run)
+}
+
+/// The newest release of the catalogue that is not newer than `release`.
+fn as_of(release: &str) -> Kernel {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
+    let found = (part(), part());
+    let number = |kernel: &Kernel| {
+        let text = kernel.to_string();
+        let mut parts = text.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    };
+    let all = Kernel::all();
+    let fits = |kernel: &&Kernel| !kernel.to_string().contains('-') && number(kernel) <= found;
+    *all.iter().rev().find(fits).unwrap_or(&all[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_the_newest_of_the_catalogue_that_it_is_not_older_than() {
+        let name = |release: &str| as_of(release).to_string();
+        assert_eq!(name("6.1.0-56-cloud-amd64"), "6.1");
+        assert_eq!(name("6.12.117+deb12-cloud-amd64"), "6.12");
+        assert_eq!(name("6.17.3"), "6.12", "newer than all that the catalogue knows");
+        assert_eq!(name("4.9.337"), "4.9");
+        assert_eq!(name("4.16.0-rc1"), "4.16");
+    }
+
+    #[test]
+    fn a_run_is_alive_as_long_as_its_process() {
+        let own = run_name(std::process::id()).unwrap();
+        assert!(is_alive(&own));
+        assert!(!is_alive(&format!("{own}9")), "the same number, begun at another time");
+        assert!(!is_alive("4194305.1") && !is_alive("") && !is_alive("x"));
+    }
+}
