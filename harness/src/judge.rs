@@ -3,10 +3,12 @@
 //! What is verified, in order of precedence: dmlab's own health (a Rust panic), crashes (a `BUG`, among them I1, I7 and
 //! I9), deadlock and hang (I3), step limit, corruption (the data oracle), failed steps, then rest (I2: pools,
 //! in-flight counts). Only a run with none of these is a pass.
-//! Not verified here: anything about speed.
+//! Not verified here: speed, but for the bounds that a scenario sets (`loads`).
 //!
 //! Invariant: a run has one verdict; expectations that a verdict makes meaningless (peaks after a panic of dmlab) are
 //! compared all the same.
+
+mod loads;
 
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::waits::StuckReport;
@@ -124,6 +126,11 @@ pub fn mismatches(plan: &Plan, judgement: &Judgement, performance: &Performance)
         }
         for relation in &expectation.relations {
             check_relation(relation, performance, &mut complain);
+        }
+        // Explored schedules have no speed, and the scenario says nothing about them.
+        for bounds in expectation.loads.iter().filter(|_| runtime == Runtime::Threads) {
+            let line = bounds.line;
+            loads::check(bounds, &performance.findings, &mut |what| mismatches.push(format!("line {line}: {what}")));
         }
     }
     mismatches

@@ -119,6 +119,8 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/cow-throttle", &[("cow_throttle", "none")], "peak use of s4d.kcopyd.jobs is 32, expected <= 6"),
     mutation("perf/cow-throttle", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("perf/cow-unthrottled", &[("cow_throttle", "wait")], "peak use of s1a.kcopyd.jobs is 5, expected == 16"),
+    mutation("perf/depth-pays", &[("planted", "one-channel")], "load many: iops is"),
+    mutation("perf/depth-pays", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/suspend-stall", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("perf/timed-depth-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),

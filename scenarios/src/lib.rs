@@ -37,10 +37,11 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
-    Action, Admin, BlockSizes, Bound, Budget, Comparison, Condition, Device, DeviceKind, Distribution, Errno,
-    Expectation, Explore, Extent, Fault, Field, FileDevice, IoFlag, IoOp, KernelBound, Load, LockOrder, MustBlock,
-    Outcome, Pass, Pattern, Printed, Rate, Relation, Repeat, Requires, Runtime, Rw, Scenario, Spread, Step, Strategy,
-    Strength, Submit, Term, Think, Timed, Timers, Verb, Verdict, Wait, Wanted,
+    Action, Admin, Amount, BlockSizes, Bound, Budget, Comparison, Condition, Device, DeviceKind, Distribution, Errno,
+    Expectation, Explore, Extent, Fault, Field, Figure, FigureBound, FigureUnit, FileDevice, IoFlag, IoOp, KernelBound,
+    Load, LoadBound, LoadRef, LockOrder, MustBlock, Outcome, Pass, Pattern, Printed, Rate, Relation, Repeat, Requires,
+    Runtime, Rw, Scenario, Spread, Statistic, Step, Strategy, Strength, Submit, Term, Think, Timed, Timers, Verb,
+    Verdict, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

@@ -16,6 +16,7 @@ mod flow;
 mod load;
 mod pattern;
 mod phases;
+mod pooled;
 mod printed;
 mod steps;
 mod trace;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::head::Head;
+use super::loads::Named;
 use super::{devices, expect, explore, flow};
 use crate::fields::Checked;
 use crate::matrix::Cell;
@@ -46,7 +47,7 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         }
         Some(steps)
     });
-    let expect = expect::expectations(root.get("expect"), head, cell, &scope, sink);
+    let expect = expect::expectations(root.get("expect"), head, cell, &scope, &Named::of(steps.as_deref()), sink);
     let (explore, steps_max) = explored?;
     Some(Scenario {
         id: head.id.clone(),

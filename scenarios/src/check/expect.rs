@@ -5,6 +5,7 @@
 //! Not here: comparing with what came (the harness).
 
 use super::head::{Head, RUNTIMES};
+use super::loads::{self, Named};
 use super::scope::Scope;
 use super::{bound, explore, relation};
 use crate::fields::{Checked, Fields};
@@ -36,6 +37,7 @@ pub(super) fn expectations(
     head: &Head,
     cell: &Cell,
     scope: &Scope,
+    named: &Named,
     sink: &mut Sink<'_>,
 ) -> Checked<Vec<Expectation>> {
     let items = node.map_or(Some(Vec::new()), |node| {
@@ -45,7 +47,8 @@ pub(super) fn expectations(
                 Some(when) => Selector::read(when, &head.axes, sink).map(|selector| selector.matches(cell)),
                 None => Some(true),
             };
-            let checked = (holds != Some(false)).then(|| expectation(&substitute(item, cell, sink), head, scope, sink));
+            let checked =
+                (holds != Some(false)).then(|| expectation(&substitute(item, cell, sink), head, scope, named, sink));
             match checked {
                 Some(expectation) => Some(Some(expectation?)),
                 None => holds.map(|_| None),
@@ -69,6 +72,7 @@ pub(super) fn expectations(
             peak: Vec::new(),
             counters: Vec::new(),
             relations: Vec::new(),
+            loads: Vec::new(),
         });
     }
     Some(expect)
@@ -87,7 +91,7 @@ pub(crate) fn report_dead(root: &Node, head: &Head, cells: &[Cell], sink: &mut S
     }
 }
 
-fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Expectation> {
+fn expectation(node: &Node, head: &Head, scope: &Scope, named: &Named, sink: &mut Sink<'_>) -> Checked<Expectation> {
     let mut fields = Fields::open(node, WHAT, sink)?;
     fields.node("when");
     let on = fields.optional("on", |node, sink| {
@@ -124,6 +128,15 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
     let relations = fields.or("relations", Vec::new(), |node, sink| {
         values::one_or_more(node, "relations of counters", sink, relation::relation)
     });
+    let loads = fields.or("loads", Vec::new(), |node, sink| {
+        if on.flatten() == Some(Runtime::Explorer) || !head.runs.contains(&Runtime::Threads) {
+            let help = "say `on: threads`, with threads among the scenario's `runs`, or leave `loads` out";
+            let message = "time stands still in explored schedules, and loads have no figures";
+            sink.error_help(node.span, message, help);
+            return None;
+        }
+        values::list(node, "bounds on loads", sink, |item, sink| loads::bounds(item, named, sink))
+    });
     fields.finish()?;
     let expectation = Expectation {
         line: node.span.line,
@@ -137,12 +150,13 @@ fn expectation(node: &Node, head: &Head, scope: &Scope, sink: &mut Sink<'_>) -> 
         peak: peak?,
         counters: counters?,
         relations: relations?,
+        loads: loads?,
     };
     if says_nothing(&expectation) {
         sink.error(
             node.span,
             "this expects nothing: it has no verdict, strength, lock_order, cycle, message, \
-             entry_order, peak, counters or relations",
+             entry_order, peak, counters, relations or loads",
         );
         return None;
     }
@@ -162,6 +176,7 @@ fn says_nothing(expectation: &Expectation) -> bool {
         peak,
         counters,
         relations,
+        loads,
     } = expectation;
     verdict.is_none()
         && strength.is_none()
@@ -172,6 +187,7 @@ fn says_nothing(expectation: &Expectation) -> bool {
         && peak.is_empty()
         && counters.is_empty()
         && relations.is_empty()
+        && loads.is_empty()
 }
 
 /// Reports a strength of what cannot be proved: a run on threads, or a failure, which a single schedule shows.

@@ -21,6 +21,7 @@ mod flow;
 mod head;
 mod io;
 mod load;
+mod loads;
 mod printed;
 mod relation;
 mod requires;

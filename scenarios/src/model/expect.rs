@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Comparison, Runtime, Strength};
+use super::{Comparison, LoadBound, Runtime, Strength};
 
 /// What must come of a cell.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -35,6 +35,9 @@ pub struct Expectation {
     /// Relations between counters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Comparison>,
+    /// Bounds on what loads came to, where the clock measures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadBound>,
 }
 
 /// A verdict that a scenario can expect.

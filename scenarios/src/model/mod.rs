@@ -1,7 +1,7 @@
 //! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
 //!
 //! Reading order: [`Scenario`], then its parts: `device`, `step` with `admin`, `flow`, `printed`, `outcome`,
-//! `io`, `load` and `fault`, `expect`, `explore`.
+//! `io`, `load` and `fault`, `expect` with `load_bound`, `explore`.
 //!
 //! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
 //! tokens are still the scenario's own names (`$name`), each backend puts its own `major:minor` there; sizes are in
@@ -18,6 +18,7 @@ mod fault;
 mod flow;
 mod io;
 mod load;
+mod load_bound;
 mod outcome;
 mod printed;
 mod requires;
@@ -33,6 +34,7 @@ pub use fault::Fault;
 pub use flow::{Condition, MustBlock, Repeat, Wait};
 pub use io::{Extent, IoFlag, IoOp, Pass, Submit};
 pub use load::{BlockSizes, Distribution, Load, Rate, Rw, Think};
+pub use load_bound::{Amount, Figure, FigureBound, FigureUnit, LoadBound, LoadRef, Statistic};
 pub use outcome::{Errno, Outcome};
 pub use printed::{Field, Pattern, Printed, Wanted};
 pub use requires::{KernelBound, Requires};

@@ -3,8 +3,8 @@
 //! Not here: what is the same in all cells (`head`).
 
 use super::head::RUNTIME;
-use super::texts::{BOUND, ENTRY, FILLED, POOL, RELATION, STRENGTH};
-use super::words::{Map, Value, fields, may};
+use super::texts::{BOUND, ENTRY, FILLED, LOAD_BYTES, LOAD_NUMBER, LOAD_REF, LOAD_TIME, POOL, RELATION, STRENGTH};
+use super::words::{Map, Value, fields, may, must};
 
 /// One expectation.
 pub(super) static EXPECTATION: Map = fields(
@@ -38,8 +38,38 @@ pub(super) static EXPECTATION: Map = fields(
         ),
         may("counters", Value::MapOf(&FILLED, &Value::Scalar(&BOUND)), "Bounds on counters."),
         may("relations", Value::OneOrMore(&Value::Scalar(&RELATION)), "Relations between counters."),
+        may("loads", Value::List(&Value::Map(&LOAD_BOUND)), "Bounds on what loads came to, where the clock measures."),
     ],
 );
+
+static LOAD_BOUND: Map = fields(
+    "a bound on a load",
+    "What the loads of a name must come to, in all or in a phase; where several have the name, they count together.",
+    &[
+        must("load", Value::Scalar(&LOAD_REF), "The load, or what it did in the phases of a name."),
+        may("iops", NUMBER, "I/Os a second, while one of the loads ran."),
+        may("bw_bytes", Value::Scalar(&LOAD_BYTES), "Bytes a second, while one of the loads ran."),
+        may("total_ios", NUMBER, "I/Os, without flushes."),
+        may("io_bytes", Value::Scalar(&LOAD_BYTES), "Bytes."),
+        may("errors", NUMBER, "I/Os that failed."),
+        may("clat_ns_mean", TIME, "Mean time from submission to end."),
+        may("clat_ns_p50", TIME, "Half of the I/Os took no longer, from submission to end."),
+        may("clat_ns_p90", TIME, "90 % of the I/Os took no longer."),
+        may("clat_ns_p95", TIME, "95 % of the I/Os took no longer."),
+        may("clat_ns_p99", TIME, "99 % of the I/Os took no longer."),
+        may("clat_ns_p99_9", TIME, "99.9 % of the I/Os took no longer."),
+        may("clat_ns_max", TIME, "The longest time from submission to end."),
+        may("lat_ns_mean", TIME, "Mean time from when an I/O was due to its end; of loads with a rate."),
+        may("lat_ns_p50", TIME, "Half of the I/Os ended no later than so long after they were due."),
+        may("lat_ns_p99", TIME, "99 % of the I/Os ended no later than so long after they were due."),
+        may("lat_ns_p99_9", TIME, "99.9 % of the I/Os ended no later than so long after they were due."),
+        may("lat_ns_max", TIME, "The longest time from when an I/O was due to its end."),
+        may("max_stall", TIME, "The longest time that a job had I/O in flight of which none ended; of a whole load."),
+    ],
+);
+
+const NUMBER: Value = Value::Scalar(&LOAD_NUMBER);
+const TIME: Value = Value::Scalar(&LOAD_TIME);
 
 const VERDICT: Value = Value::Words(&[
     ("pass", "the run ends, the data is right, every step comes out as expected, everything is back at rest"),

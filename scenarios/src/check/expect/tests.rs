@@ -29,6 +29,7 @@ fn everything_that_can_be_expected_is_read() {
             ],
             counters: vec![("splits".to_owned(), Bound { relation: Relation::Equal, value: 0 })],
             relations: Vec::new(),
+            loads: Vec::new(),
         }])
     );
 }
