@@ -377,6 +377,8 @@ axis! {
         SplitsInWorker "splits-in-worker" "none" "-" "depth-first and trim resubmit the remainder from the workqueue too",
         /// `suspend` does not wait for what is in flight.
         SuspendNoWait "suspend-no-wait" "none" "-" "suspend returns while bios are in flight",
+        /// What lives on a device is frozen after its I/O was stopped.
+        FreezesLate "freezes-late" "none" "-" "suspend freezes what lives on a device after it has blocked its I/O",
         /// Tables with holes are loaded.
         AcceptsGaps "accepts-gaps" "none" "-" "table load does not look whether targets adjoin",
         /// Control operations take their locks in two orders.

@@ -221,6 +221,12 @@ fn what_lives_on_a_device_is_frozen_unless_the_suspend_skips_that() {
         assert_eq!(notes(&fs), ["freeze"]);
         rig.dm.resume(current, "t").unwrap();
         assert_eq!(notes(&fs), ["freeze", "thaw"]);
+        for (flags, wanted) in [(SuspendFlags::empty(), 2), (SuspendFlags::LOCKFS, 4)] {
+            // A resume that suspends by itself does so with its own flags.
+            rig.dm.load(current, "t", &["0 8 zero".to_owned()]).unwrap();
+            rig.dm.resume_flagged(current, "t", flags).unwrap();
+            assert_eq!(notes(&fs).len(), wanted, "{flags:?}");
+        }
         let busy = new(true);
         md.set_holder(current, Some(Arc::clone(&busy) as Arc<_>));
         assert_eq!(rig.dm.suspend(current, "t", SuspendFlags::LOCKFS), Err(Errno::EBUSY));

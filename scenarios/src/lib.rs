@@ -40,8 +40,8 @@ pub use model::{
     Action, Admin, Amount, BlockSizes, Bound, Budget, Comparison, Condition, Device, DeviceKind, Distribution, Errno,
     Expectation, Explore, Extent, Fault, Field, Figure, FigureBound, FigureUnit, FileDevice, IoFlag, IoOp, KernelBound,
     Load, LoadBound, LoadRef, LockOrder, MustBlock, Outcome, Pass, Pattern, Printed, Rate, Relation, Repeat, Requires,
-    Runtime, Rw, Scenario, Spread, Statistic, Step, Strategy, Strength, Submit, Term, Think, Timed, Timers, Verb,
-    Verdict, Wait, Wanted,
+    Runtime, Rw, Scenario, Spread, Statistic, Step, Strategy, Strength, Submit, SuspendHow, Term, Think, Timed, Timers,
+    Verb, Verdict, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

@@ -15,7 +15,7 @@ use dmlab_units::Sectors;
 
 use super::errno::Errno;
 use super::limits;
-use super::mapped_device::{DmDriver, MappedDevice, SuspendFlags};
+use super::mapped_device::{DmDriver, Holder, MappedDevice, SuspendFlags};
 use super::table::{Slot, Table, TableContext, split_args};
 use super::target::TargetType;
 use crate::block::device::DM_MAJOR;
@@ -276,6 +276,19 @@ impl DmControl {
         if cell.md.is_suspended() { Ok(()) } else { cell.md.suspend(current, flags) }
     }
 
+    /// What lives on a device from now on; gives what did.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device.
+    pub fn set_holder(
+        &self,
+        current: &Task,
+        name: &str,
+        holder: Option<Arc<dyn Holder>>,
+    ) -> Result<Option<Arc<dyn Holder>>, Errno> {
+        Ok(self.find(current, name)?.md.set_holder(current, holder))
+    }
+
     /// `DM_DEV_SUSPEND` without it: resume, taking the inactive table if there is one. A running device with a new table
     /// is suspended first.
     ///
@@ -283,6 +296,14 @@ impl DmControl {
     /// `ENXIO` when there is no such device, `EINVAL` when it is suspended and has no table to run with, or the new
     /// table does not fit; what a target's `preresume` answers.
     pub fn resume(&self, current: &Task, name: &str) -> Result<(), Errno> {
+        self.resume_flagged(current, name, SuspendFlags::LOCKFS)
+    }
+
+    /// As [`Self::resume`]; a running device with a new table is suspended with these `flags`.
+    ///
+    /// # Errors
+    /// Those of [`Self::resume`].
+    pub fn resume_flagged(&self, current: &Task, name: &str, flags: SuspendFlags) -> Result<(), Errno> {
         let _frame = current.enter("do_resume");
         let cells = self.registry.cells.write(current);
         let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
@@ -295,7 +316,7 @@ impl DmControl {
             return if cell.md.is_suspended() { cell.md.resume(current) } else { Ok(()) };
         };
         if !cell.md.is_suspended()
-            && let Err(errno) = cell.md.suspend(current, SuspendFlags::LOCKFS)
+            && let Err(errno) = cell.md.suspend(current, flags)
         {
             return Err(self.put_back(current, &cell, slot, errno));
         }

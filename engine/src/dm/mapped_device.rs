@@ -16,13 +16,12 @@ use super::errno::Errno;
 use super::host::{Events, TargetHost};
 use super::limits::{self, Takes};
 use super::split::split_and_process_bio;
-use super::table::{Slot, Table};
+use super::table::{Slot, Table, TableTarget};
 use super::target::TargetType;
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
 use crate::sched::Task;
-use crate::sched::cell::Tiny;
 use crate::sync::lock::MutexGuard;
 use crate::sync::{Mutex, Srcu, Variable, WaitQueue, Work};
 use crate::variants::{BioSplitSet, Planted, Split, Variants};
@@ -44,6 +43,8 @@ struct SuspendState {
     internal: u32,
     /// `DMF_FROZEN`.
     frozen: Option<Arc<dyn Holder>>,
+    /// What lives on the device and is frozen before a suspend.
+    holder: Option<Arc<dyn Holder>>,
     /// The active slot; what readers see of it is published by `live`.
     active: Option<Slot>,
 }
@@ -78,8 +79,6 @@ pub struct MappedDevice {
     to_be_removed: Variable,
     /// Who waits for an internal resume (`wait_on_bit`).
     internal_resume: WaitQueue,
-    /// What lives on the device and is frozen before a suspend.
-    holder: Tiny<Option<Arc<dyn Holder>>>,
 }
 
 /// What lives on a device, as a file system does: it is frozen before a suspend that flushes, so that what it has
@@ -122,7 +121,6 @@ impl MappedDevice {
                 logical_block_size: Variable::new(runtime, &named("logical_block_size"), 512),
                 to_be_removed: Variable::new(runtime, &named("deferred_remove"), 0),
                 internal_resume: WaitQueue::new(runtime, &named("internal_resume")),
-                holder: Tiny::new(None),
             }
         })
     }
@@ -182,9 +180,9 @@ impl MappedDevice {
         Ok(())
     }
 
-    /// What lives on the device from now on.
-    pub fn set_holder(&self, current: &Task, holder: Option<Arc<dyn Holder>>) {
-        *self.holder.lock_for(current) = holder;
+    /// What lives on the device from now on; gives what did. Waits for a suspend or resume that is under way.
+    pub fn set_holder(&self, current: &Task, holder: Option<Arc<dyn Holder>>) -> Option<Arc<dyn Holder>> {
+        std::mem::replace(&mut self.suspend_lock.lock(current).holder, holder)
     }
 
     /// The target type of the live table that cannot be replaced by others (`md->immutable_target_type`).
@@ -323,21 +321,17 @@ impl MappedDevice {
         self.accounting.set_noflush_suspending(noflush);
         targets.iter().for_each(|target| target.target.presuspend(current));
         // noflush takes precedence over lockfs; without a table there is nothing to write to.
-        let holder = self.holder.lock_for(current).clone();
-        if !noflush
-            && flags.contains(SuspendFlags::LOCKFS)
-            && table.is_some()
-            && let Some(holder) = holder
-        {
-            if let Err(errno) = holder.freeze(current) {
-                targets.iter().for_each(|target| target.target.presuspend_undo(current));
-                return Err(errno);
-            }
-            state.frozen = Some(holder);
+        let locks_fs = !noflush && flags.contains(SuspendFlags::LOCKFS) && table.is_some();
+        let is_late = self.planted() == Planted::FreezesLate;
+        if locks_fs && !is_late {
+            self.lock_fs(current, state, targets)?;
         }
         self.accounting.set_block_io(true);
         self.live.publish(current, Live { table: table.clone(), block_io: true });
         self.live.synchronize(current);
+        if locks_fs && is_late {
+            self.lock_fs(current, state, targets)?;
+        }
         self.deferred.wq().flush(current);
         if self.planted() != Planted::SuspendNoWait {
             self.accounting.wait_until_idle(current);
@@ -348,6 +342,18 @@ impl MappedDevice {
         self.accounting.set_post_suspending(true);
         targets.iter().for_each(|target| target.target.postsuspend(current));
         self.accounting.set_post_suspending(false);
+        Ok(())
+    }
+
+    /// `lock_fs`: freezes what lives on the device.
+    fn lock_fs(&self, current: &Task, state: &mut SuspendState, targets: &[TableTarget]) -> Result<(), Errno> {
+        let _frame = current.enter("lock_fs");
+        let Some(holder) = state.holder.clone() else { return Ok(()) };
+        if let Err(errno) = holder.freeze(current) {
+            targets.iter().for_each(|target| target.target.presuspend_undo(current));
+            return Err(errno);
+        }
+        state.frozen = Some(holder);
         Ok(())
     }
 

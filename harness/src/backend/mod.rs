@@ -15,7 +15,7 @@ mod ring;
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp};
+use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp, SuspendHow};
 use dmlab_units::{Nanos, Sectors};
 
 pub use performance::{Performance, PoolUse};
@@ -31,11 +31,16 @@ pub enum Control<'a> {
     Suspend {
         /// The device.
         device: &'a str,
-        /// `--noflush`.
-        noflush: bool,
+        /// `--noflush`, `--nolockfs`.
+        how: SuspendHow,
     },
-    /// Resume.
-    Resume(&'a str),
+    /// `DM_DEV_SUSPEND` without the suspend flag.
+    Resume {
+        /// The device.
+        device: &'a str,
+        /// How it suspends, if it does for a new table.
+        how: SuspendHow,
+    },
     /// `DM_DEV_REMOVE`.
     Remove(&'a str),
     /// The same with `DM_DEFERRED_REMOVE`.
@@ -82,6 +87,9 @@ pub struct Branch {
 /// What a flow of control does, on the actor that it is given.
 pub type BranchBody = Box<dyn FnOnce(&dyn Actor) + Send>;
 
+/// What something that lives on a device does when it is frozen.
+pub type FreezeBody = Box<dyn Fn(&dyn OpenDevice) -> Result<(), Errno> + Send + Sync>;
+
 /// One flow of control of a scenario.
 pub trait Actor {
     /// The clock.
@@ -119,6 +127,19 @@ pub trait Actor {
 
     /// Removes a leaf device from under its users.
     fn unplug(&self, device: &str);
+
+    /// Something lives on a dm device from now on: it holds it open, and carries out `freeze` on it, with memory for one
+    /// I/O of `slot_sectors`, before the device is suspended.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device, `EBUSY` when something lives there already.
+    fn mount(&self, device: &str, slot_sectors: Sectors, freeze: FreezeBody) -> Result<(), Errno>;
+
+    /// Nothing lives on a dm device any more.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is no such device, `EINVAL` when nothing lives there.
+    fn unmount(&self, device: &str) -> Result<(), Errno>;
 
     /// Starts a flow of control beside this one. This flow joins it before its own end.
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a>;

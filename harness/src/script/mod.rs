@@ -14,6 +14,7 @@ mod budget;
 mod findings;
 mod flow;
 mod load;
+mod mount;
 mod pattern;
 mod phases;
 mod pooled;
@@ -99,6 +100,11 @@ impl Script {
         let _ = self.steps(flow, &self.scenario.steps);
     }
 
+    /// Whether some step mounts a device.
+    pub fn mounts(&self) -> bool {
+        any(&self.scenario.steps, &|action| matches!(action, Action::Mount(_)))
+    }
+
     /// Notes that there is nothing to be performed on, and why.
     pub fn refuse(&self, why: String) {
         self.fail(0, why);
@@ -150,4 +156,15 @@ fn created_by(steps: &[Step], names: &mut BTreeSet<String>) {
             _ => {}
         }
     }
+}
+
+/// Whether one of the steps, or of those within, is such.
+fn any(steps: &[Step], is_such: &dyn Fn(&Action) -> bool) -> bool {
+    steps.iter().any(|step| match &step.action {
+        Action::Parallel(branches) | Action::Background(branches) => {
+            branches.iter().any(|(_, steps)| any(steps, is_such))
+        }
+        Action::Repeat(Repeat { steps, .. }) | Action::MustBlock(MustBlock { steps, .. }) => any(steps, is_such),
+        action => is_such(action),
+    })
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Step, Submit, Wanted};
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Step, Submit, SuspendHow, Wanted};
 use dmlab_units::Sectors;
 
 use super::pattern::{self, Label};
@@ -33,10 +33,8 @@ impl Script {
                 self.expect(line, &format!("create {device}"), self.create(flow, line, device), *outcome)
             }
             Action::Load { device, table, outcome } => control(Control::Load(device, table), *outcome),
-            Action::Suspend { device, noflush, outcome } => {
-                control(Control::Suspend { device, noflush: *noflush }, *outcome)
-            }
-            Action::Resume { device, outcome } => control(Control::Resume(device), *outcome),
+            Action::Suspend { device, how, outcome } => control(Control::Suspend { device, how: *how }, *outcome),
+            Action::Resume { device, how, outcome } => control(Control::Resume { device, how: *how }, *outcome),
             Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
             Action::Admin(admin) => self.admin(flow, line, admin),
             Action::Status(printed) => self.compare(flow, line, admin::status_of(printed), &printed.wanted),
@@ -48,6 +46,10 @@ impl Script {
                 self.verify(flow, line, extent, &extent.device, extent.at, *outcome)
             }
             Action::Layout { of, on, at } => self.verify(flow, line, of, on, *at, Outcome::Ok),
+            Action::Mount(pass) => self.mount(actor, line, pass),
+            Action::Unmount { device, outcome } => {
+                self.expect(line, &format!("unmount {device}"), actor.unmount(device), *outcome)
+            }
             Action::Fault(fault) => {
                 self.change_faults(actor, |faults| faults.push(fault.clone()));
                 Ok(())
@@ -103,7 +105,8 @@ impl Script {
             let lines: Vec<String> = table.iter().map(|line| on_level(line, below.as_deref())).collect();
             control(Control::Create(&level_name))?;
             let loaded = control(Control::Load(&level_name, &lines));
-            if let Err(errno) = loaded.and_then(|_| control(Control::Resume(&level_name))) {
+            let resume = Control::Resume { device: &level_name, how: SuspendHow::default() };
+            if let Err(errno) = loaded.and_then(|_| control(resume)) {
                 // As dmsetup create does: a device that could not be made is not left behind.
                 control(Control::Remove(&level_name))?;
                 return Err(errno);
@@ -243,7 +246,7 @@ pub(super) fn describe(operation: Control<'_>) -> String {
         Control::Create(device) => format!("create {device}"),
         Control::Load(device, _) => format!("table load of {device}"),
         Control::Suspend { device, .. } => format!("suspend {device}"),
-        Control::Resume(device) => format!("resume {device}"),
+        Control::Resume { device, .. } => format!("resume {device}"),
         Control::Remove(device) => format!("remove {device}"),
         Control::RemoveDeferred(device) => format!("deferred remove of {device}"),
         Control::Clear(device) => format!("clear {device}"),

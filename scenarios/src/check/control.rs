@@ -1,4 +1,4 @@
-//! The steps that are dmsetup's verbs: create, reload, suspend, resume, remove.
+//! The steps that are dmsetup's verbs: create, reload, suspend, resume, remove; and unmount, which is no verb of it.
 //!
 //! Invariants: each names a dm device; what must come of it is said (`expect`), or it must succeed.
 //! Not here: the lines of tables (`table`), what is printed (`printed`).
@@ -8,7 +8,7 @@ use super::table::{self, Lines};
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Action, Admin, Outcome, Verb, values};
+use crate::{Action, Admin, Outcome, SuspendHow, Verb, values};
 
 pub(super) fn create(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
     let (device, outcome) = verb(node, "a `create` step", scope, sink)?;
@@ -16,8 +16,8 @@ pub(super) fn create(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
 }
 
 pub(super) fn resume(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    let (device, outcome) = verb(node, "a `resume` step", scope, sink)?;
-    Some(Action::Resume { device, outcome })
+    let (device, how, outcome) = flagged(node, "a `resume` step", scope, sink)?;
+    Some(Action::Resume { device, how, outcome })
 }
 
 pub(super) fn remove(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
@@ -49,16 +49,27 @@ pub(super) fn verb(node: &Node, what: &'static str, scope: &Scope, sink: &mut Si
 }
 
 pub(super) fn suspend(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, how, outcome) = flagged(node, "a `suspend` step", scope, sink)?;
+    Some(Action::Suspend { device, how, outcome })
+}
+
+/// As [`verb`], with how a device is suspended.
+fn flagged(
+    node: &Node,
+    what: &'static str,
+    scope: &Scope,
+    sink: &mut Sink<'_>,
+) -> Checked<(String, SuspendHow, Outcome)> {
     if let Kind::Scalar(_) = &node.kind {
-        let device = scope.dm(node, sink)?.name;
-        return Some(Action::Suspend { device, noflush: false, outcome: Outcome::Ok });
+        return Some((scope.dm(node, sink)?.name, SuspendHow::default(), Outcome::Ok));
     }
-    let mut fields = Fields::open(node, "a `suspend` step", sink)?;
+    let mut fields = Fields::open(node, what, sink)?;
     let device = fields.required("device", |node, sink| scope.dm(node, sink));
     let noflush = fields.or("noflush", false, values::truth);
+    let nolockfs = fields.or("nolockfs", false, values::truth);
     let outcome = fields.or("expect", Outcome::Ok, values::outcome);
     fields.finish()?;
-    Some(Action::Suspend { device: device?.name, noflush: noflush?, outcome: outcome? })
+    Some((device?.name, SuspendHow { noflush: noflush?, nolockfs: nolockfs? }, outcome?))
 }
 
 pub(super) fn reload(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
@@ -69,6 +80,11 @@ pub(super) fn reload(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
     let outcome = fields.or("expect", Outcome::Ok, values::outcome);
     fields.finish()?;
     Some(Action::Load { device: device?.name, table: table?, outcome: outcome? })
+}
+
+pub(super) fn unmount(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    let (device, outcome) = verb(node, "an `unmount` step", scope, sink)?;
+    Some(Action::Unmount { device, outcome })
 }
 
 /// Whether table lines of `device` may say `$below`.

@@ -1,4 +1,4 @@
-//! The steps that are single bios and patterns: submit, stamp, verify, layout.
+//! The steps that are single bios and patterns: submit, stamp, verify, layout, mount.
 //!
 //! Invariants: an extent is not empty and ends within its device where the size of the device is known without
 //! asking a table; a flush has no extent.
@@ -76,16 +76,26 @@ fn flags(node: &Node, sink: &mut Sink<'_>) -> Checked<Vec<IoFlag>> {
 }
 
 pub(super) fn stamp(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    pattern(node, "a `stamp` step", scope, sink).map(Action::Stamp)
+    pattern(node, "a `stamp` step", Scope::device, scope, sink).map(Action::Stamp)
 }
 
 pub(super) fn verify(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    pattern(node, "a `verify` step", scope, sink).map(Action::Verify)
+    pattern(node, "a `verify` step", Scope::device, scope, sink).map(Action::Verify)
 }
 
-fn pattern(node: &Node, what: &'static str, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Pass> {
+pub(super) fn mount(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
+    pattern(node, "a `mount` step", Scope::dm, scope, sink).map(Action::Mount)
+}
+
+fn pattern(
+    node: &Node,
+    what: &'static str,
+    device: impl FnOnce(&Scope, &Node, &mut Sink<'_>) -> Checked<Declared>,
+    scope: &Scope,
+    sink: &mut Sink<'_>,
+) -> Checked<Pass> {
     let mut fields = Fields::open(node, what, sink)?;
-    let on = fields.required("on", |node, sink| scope.device(node, sink));
+    let on = fields.required("on", |node, sink| device(scope, node, sink));
     let at = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
     let sectors = fields.required("sectors", |node, sink| values::sectors(node, 1, sink));
     let outcome = fields.or("expect", Outcome::Ok, values::outcome);

@@ -33,6 +33,8 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("verify", io::verify),
     ("layout", io::layout),
     ("load", load::load),
+    ("mount", io::mount),
+    ("unmount", control::unmount),
     ("fault", fault::fault),
     ("heal", fault::heal),
     ("release", fault::release),

@@ -39,4 +39,4 @@ pub use outcome::{Errno, Outcome};
 pub use printed::{Field, Pattern, Printed, Wanted};
 pub use requires::{KernelBound, Requires};
 pub use scenario::{Runtime, Scenario};
-pub use step::{Action, Step};
+pub use step::{Action, Step, SuspendHow};

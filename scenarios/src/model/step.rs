@@ -18,6 +18,16 @@ pub struct Step {
     pub action: Action,
 }
 
+/// How a device is suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SuspendHow {
+    /// Hold I/O back instead of waiting for it.
+    pub noflush: bool,
+    /// Do not freeze what lives on the device.
+    pub nolockfs: bool,
+}
+
 /// What a step does. A dm device that no `Create` step names is created before the first step.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,19 +48,21 @@ pub enum Action {
         /// What must come of it.
         outcome: Outcome,
     },
-    /// `dmsetup suspend [--noflush]`.
+    /// `dmsetup suspend [--noflush] [--nolockfs]`.
     Suspend {
         /// The device.
         device: String,
-        /// Hold I/O back instead of waiting for it.
-        noflush: bool,
+        /// How.
+        how: SuspendHow,
         /// What must come of it.
         outcome: Outcome,
     },
-    /// `dmsetup resume`: takes an inactive table if there is one.
+    /// `dmsetup resume [--noflush] [--nolockfs]`: takes an inactive table if there is one, and suspends for it first.
     Resume {
         /// The device.
         device: String,
+        /// How it suspends, if it does.
+        how: SuspendHow,
         /// What must come of it.
         outcome: Outcome,
     },
@@ -83,6 +95,15 @@ pub enum Action {
         on: String,
         /// From which sector of that device.
         at: Sectors,
+    },
+    /// Something lives on a dm device from now on, as a file system does, and has this to write whenever it is frozen.
+    Mount(Pass),
+    /// Nothing lives on this dm device any more.
+    Unmount {
+        /// The device.
+        device: String,
+        /// What must come of it.
+        outcome: Outcome,
     },
     /// Begin to fail allocations or I/O.
     Fault(Fault),

@@ -48,6 +48,8 @@ pub(super) static STEP: Map = choice(
         may("verify", Value::Map(&VERIFY), "Read stamped sectors back; anything else is corruption."),
         may("layout", Value::Map(&LAYOUT), "What was stamped on one device must lie at a place of another."),
         may("load", Value::Map(&LOAD), "A load in fio's words."),
+        may("mount", Value::Map(&MOUNT), "A file system lives on a dm device from now on."),
+        may("unmount", Value::Either(&[ON, Value::Map(&UNMOUNT)]), "No file system lives on a dm device any more."),
         may("fault", Value::Map(&FAULT), "Let allocations or I/O fail from now on, until `heal: all`."),
         may("heal", HEAL, "End all faults, and release what they hold."),
         may("release", ON, "Let the I/O go on that this leaf device holds."),
@@ -87,7 +89,12 @@ static CREATE: Map = fields(
 static RESUME: Map = fields(
     "a `resume` step",
     "Resume a dm device.",
-    &[must("device", ON, DEVICE), or("expect", "ok", OUTCOME, EXPECT)],
+    &[
+        must("device", ON, DEVICE),
+        or("noflush", "false", TRUTH, "With DM_NOFLUSH_FLAG, if it suspends for a new table."),
+        or("nolockfs", "false", TRUTH, "With DM_SKIP_LOCKFS_FLAG, if it suspends for a new table."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
 );
 
 static REMOVE: Map = fields(
@@ -173,12 +180,30 @@ static DEPS: Map = fields(
     ],
 );
 
+static MOUNT: Map = fields(
+    "a `mount` step",
+    "A file system lives on a dm device from now on, and writes stamped sectors whenever it is frozen.",
+    &[
+        must("on", ON, "The dm device."),
+        or("at", "0", AT, "The first sector that it writes."),
+        must("sectors", SECTORS, "How many sectors it writes."),
+        or("expect", "ok", OUTCOME, EXPECT),
+    ],
+);
+
+static UNMOUNT: Map = fields(
+    "an `unmount` step",
+    "No file system lives on a dm device any more.",
+    &[must("device", ON, DEVICE), or("expect", "ok", OUTCOME, EXPECT)],
+);
+
 static SUSPEND: Map = fields(
     "a `suspend` step",
     "Suspend a dm device.",
     &[
         must("device", ON, DEVICE),
         or("noflush", "false", TRUTH, "Suspend with DM_NOFLUSH_FLAG."),
+        or("nolockfs", "false", TRUTH, "Suspend with DM_SKIP_LOCKFS_FLAG: what is mounted is not frozen."),
         or("expect", "ok", OUTCOME, EXPECT),
     ],
 );

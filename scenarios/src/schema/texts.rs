@@ -220,21 +220,21 @@ pub(super) static LOAD_REF: Text = Text {
 
 pub(super) static LOAD_NUMBER: Text = Text {
     about: "a bound: a number, or a multiple of the same figure of a load",
-    pattern: r"^(<=|>=|==|!=|<|>)\s*([0-9]+(_[0-9]+)*|([0-9_]+(\.[0-9]{1,3})?\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z][a-z0-9_-]*)?)$",
+    pattern: r"^(<=|>=|==|!=|<|>)\s*([0-9]+(_[0-9]+)*|([0-9_.]+\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z0-9_-]+)?)$",
     also: Also::Nothing,
     examples: &[">= 1000", ">= 0.8 * before", "> io@before"],
 };
 
 pub(super) static LOAD_BYTES: Text = Text {
     about: "a bound: a size in bytes, or a multiple of the same figure of a load",
-    pattern: r"^(<=|>=|==|!=|<|>)\s*([0-9][0-9_]*\s*[a-zA-Z]*|([0-9_]+(\.[0-9]{1,3})?\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z][a-z0-9_-]*)?)$",
+    pattern: r"^(<=|>=|==|!=|<|>)\s*([0-9][0-9_]*\s*[a-zA-Z]*|([0-9_.]+\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z0-9_-]+)?)$",
     also: Also::Nothing,
     examples: &[">= 100MiB", ">= 0.8 * before"],
 };
 
 pub(super) static LOAD_TIME: Text = Text {
     about: "a bound: a duration, or a multiple of the same figure of a load",
-    pattern: r"^(<=|>=|==|!=|<|>)\s*(0+|[0-9][0-9_]*\s*(ns|us|ms|s|m)|([0-9_]+(\.[0-9]{1,3})?\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z][a-z0-9_-]*)?)$",
+    pattern: r"^(<=|>=|==|!=|<|>)\s*(0+|[0-9][0-9_]*\s*(ns|us|ms|s|m)|([0-9_.]+\s*\*\s*)?[a-z][a-z0-9_-]*(@[a-z0-9_-]+)?)$",
     also: Also::Nothing,
     examples: &["<= 5ms", "<= 1.5 * before"],
 };

@@ -10,12 +10,12 @@ use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
 use dmlab_engine::sync::{Completion, Variable};
 use dmlab_engine::{block::DevId, dm};
-use dmlab_scenarios::{Errno, Fault};
+use dmlab_scenarios::{Errno, Fault, SuspendHow};
 use dmlab_units::{Nanos, Sectors, Seed};
 
-use super::faults;
 use super::io::EngineDevice;
-use crate::backend::{Actor, Branch, Control, Flag, OpenDevice, Started};
+use super::{faults, mounted};
+use crate::backend::{Actor, Branch, Control, Flag, FreezeBody, OpenDevice, Started};
 
 /// What the actors of one performance share.
 pub(super) struct World {
@@ -65,11 +65,8 @@ impl Actor for EngineActor<'_> {
                 let lines: Vec<String> = table.iter().map(|line| self.resolve(line)).collect();
                 done(dm.load(current, name, &lines))
             }
-            Control::Suspend { device, noflush } => {
-                let flags = if noflush { dm::SuspendFlags::NOFLUSH } else { dm::SuspendFlags::empty() };
-                done(dm.suspend(current, device, flags | dm::SuspendFlags::LOCKFS))
-            }
-            Control::Resume(name) => done(dm.resume(current, name)),
+            Control::Suspend { device, how } => done(dm.suspend(current, device, flags_of(how))),
+            Control::Resume { device, how } => done(dm.resume_flagged(current, device, flags_of(how))),
             Control::Remove(name) => done(dm.remove(current, name)),
             Control::RemoveDeferred(name) => done(dm.remove_deferred(current, name)),
             Control::Clear(name) => done(dm.clear(current, name)),
@@ -132,6 +129,14 @@ impl Actor for EngineActor<'_> {
         self.world.machine.unplug(self.current, device);
     }
 
+    fn mount(&self, device: &str, slot_sectors: Sectors, freeze: FreezeBody) -> Result<(), Errno> {
+        mounted::mount(self.current, &self.world, device, slot_sectors, freeze).map_err(errno_of_dm)
+    }
+
+    fn unmount(&self, device: &str) -> Result<(), Errno> {
+        mounted::unmount(self.current, &self.world, device).map_err(errno_of_dm)
+    }
+
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a> {
         let ended = Completion::new(self.current.runtime(), &format!("{} to end", branch.name));
         let (world, there) = (Arc::clone(&self.world), ended.clone());
@@ -167,6 +172,23 @@ impl Flag for Variable {
 
     fn is_up(&self) -> bool {
         self.get() != 0
+    }
+}
+
+fn flags_of(how: SuspendHow) -> dm::SuspendFlags {
+    let mut flags = dm::SuspendFlags::LOCKFS;
+    flags.set(dm::SuspendFlags::NOFLUSH, how.noflush);
+    flags.set(dm::SuspendFlags::LOCKFS, !how.nolockfs);
+    flags
+}
+
+/// dm's error for what user space sees; what dm has no word for is an I/O error to it.
+pub(super) fn errno_to_dm(errno: Errno) -> dm::Errno {
+    match errno {
+        Errno::ENOMEM => dm::Errno::ENOMEM,
+        Errno::ENXIO => dm::Errno::ENXIO,
+        Errno::ENODEV => dm::Errno::ENODEV,
+        _ => dm::Errno::EIO,
     }
 }
 

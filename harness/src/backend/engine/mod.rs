@@ -13,6 +13,7 @@ mod explore;
 mod faults;
 mod file;
 mod io;
+mod mounted;
 mod play;
 mod search;
 mod stage;

@@ -110,6 +110,12 @@ impl Play {
 
     fn tear_down(&self, current: &Task, actor: &EngineActor<'_>, machine: &Machine) {
         actor.set_faults(&[]);
+        if self.script.mounts() {
+            // What lives on a device holds it open; devices on which nothing does refuse.
+            for name in machine.dm().names(current) {
+                let _ = actor.unmount(&name);
+            }
+        }
         // Upper devices hold lower ones open: whoever cannot go yet goes in a later round.
         let mut names = machine.dm().names(current);
         while !names.is_empty() {

@@ -13,15 +13,30 @@ fn verbs_take_a_device_or_a_device_and_what_must_come_of_it() {
     for (text, wanted) in [
         ("create: t", Action::Create { device: device(), outcome: Outcome::Ok }),
         ("create: { device: t, expect: EINVAL }", Action::Create { device: device(), outcome: einval }),
-        ("resume: t", Action::Resume { device: device(), outcome: Outcome::Ok }),
-        ("resume: { device: t, expect: ok }", Action::Resume { device: device(), outcome: Outcome::Ok }),
+        (
+            "resume: { device: t, nolockfs: true }",
+            Action::Resume {
+                device: device(),
+                how: SuspendHow { noflush: false, nolockfs: true },
+                outcome: Outcome::Ok,
+            },
+        ),
+        ("unmount: t", Action::Unmount { device: device(), outcome: Outcome::Ok }),
+        ("resume: t", Action::Resume { device: device(), how: SuspendHow::default(), outcome: Outcome::Ok }),
+        (
+            "resume: { device: t, expect: ok }",
+            Action::Resume { device: device(), how: SuspendHow::default(), outcome: Outcome::Ok },
+        ),
         ("remove: { device: t, expect: EINVAL }", Action::Remove { device: device(), outcome: einval }),
-        ("suspend: t", Action::Suspend { device: device(), noflush: false, outcome: Outcome::Ok }),
+        ("suspend: t", Action::Suspend { device: device(), how: SuspendHow::default(), outcome: Outcome::Ok }),
         (
             "suspend: { device: t, noflush: true, expect: EINVAL }",
-            Action::Suspend { device: device(), noflush: true, outcome: einval },
+            Action::Suspend { device: device(), how: SuspendHow { noflush: true, nolockfs: false }, outcome: einval },
         ),
-        ("suspend: top.2", Action::Suspend { device: "top.2".to_owned(), noflush: false, outcome: Outcome::Ok }),
+        (
+            "suspend: top.2",
+            Action::Suspend { device: "top.2".to_owned(), how: SuspendHow::default(), outcome: Outcome::Ok },
+        ),
         (
             "reload: { device: t, table: ['0 16 linear $n 0'], expect: EINVAL }",
             Action::Load { device: device(), table: vec!["0 16 linear $n 0".to_owned()], outcome: einval },
