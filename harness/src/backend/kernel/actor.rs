@@ -21,7 +21,7 @@ use super::io::KernelDevice;
 use super::nodes::Dev;
 use super::stage::Watch;
 use super::vitals::Vitals;
-use crate::backend::{Actor, Branch, Control, Flag, OpenDevice, Started};
+use crate::backend::{Actor, Branch, Control, Flag, FreezeBody, OpenDevice, Started};
 
 /// Between two looks of a sleeper at whether the performance is over.
 const LOOK: Duration = Duration::from_millis(50);
@@ -90,17 +90,14 @@ impl KernelActor {
         let (kernel, dm) = (&self.world.kernel, self.world.kernel.dm());
         let name = |device: &str| kernel.name_of(device);
         let done = |()| Vec::new();
-        let plain = SuspendHow::default();
         match operation {
             Control::Create(device) => dm.create(&name(device), "").map(|_| Vec::new()),
             Control::Load(device, table) => {
                 let lines: Vec<String> = table.iter().map(|line| self.resolve(line)).collect();
                 dm.load(&name(device), &lines).map(done)
             }
-            Control::Suspend { device, noflush } => {
-                dm.suspend(&name(device), SuspendHow { noflush, nolockfs: false }).map(done)
-            }
-            Control::Resume(device) => dm.resume(&name(device), plain).map(done),
+            Control::Suspend { device, how } => dm.suspend(&name(device), flags_of(how)).map(done),
+            Control::Resume { device, how } => dm.resume(&name(device), flags_of(how)).map(done),
             Control::Remove(device) => dm.remove(&name(device), false).map(done),
             Control::RemoveDeferred(device) => dm.remove(&name(device), true).map(done),
             Control::Clear(device) => dm.clear(&name(device)).map(done),
@@ -200,6 +197,15 @@ impl Actor for KernelActor {
         Box::new(Joined { actor: self, name, thread })
     }
 
+    /// Cells with such steps are not run on a kernel (`can`).
+    fn mount(&self, _device: &str, _slot_sectors: Sectors, _freeze: FreezeBody) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn unmount(&self, _device: &str) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
     fn flag(&self, _name: &str) -> Arc<dyn Flag> {
         Arc::new(KernelFlag(AtomicBool::new(false)))
     }
@@ -246,14 +252,23 @@ impl Flag for KernelFlag {
     }
 }
 
+const fn flags_of(how: dmlab_scenarios::SuspendHow) -> SuspendHow {
+    SuspendHow { noflush: how.noflush, nolockfs: how.nolockfs }
+}
+
+/// dmsetup's options.
+fn options(how: dmlab_scenarios::SuspendHow) -> String {
+    let noflush = if how.noflush { " --noflush" } else { "" };
+    format!("{noflush}{}", if how.nolockfs { " --nolockfs" } else { "" })
+}
+
 /// An operation as reports name it.
 fn in_words(operation: Control<'_>) -> String {
     match operation {
         Control::Create(device) => format!("create {device}"),
         Control::Load(device, _) => format!("load {device}"),
-        Control::Suspend { device, noflush: false } => format!("suspend {device}"),
-        Control::Suspend { device, noflush: true } => format!("suspend --noflush {device}"),
-        Control::Resume(device) => format!("resume {device}"),
+        Control::Suspend { device, how } => format!("suspend{} {device}", options(how)),
+        Control::Resume { device, how } => format!("resume{} {device}", options(how)),
         Control::Remove(device) => format!("remove {device}"),
         Control::RemoveDeferred(device) => format!("remove --deferred {device}"),
         Control::Clear(device) => format!("clear {device}"),

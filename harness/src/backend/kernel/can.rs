@@ -156,6 +156,7 @@ fn steps(scenario: &Scenario) -> Option<String> {
             Action::Unplug(device) => Some(format!("{device} cannot be unplugged")),
             Action::Release(device) => Some(format!("{device} holds no I/O")),
             Action::Submit(submit) => io(submit),
+            Action::Mount(_) | Action::Unmount { .. } => Some("no file system is made on a kernel".to_owned()),
             _ => None,
         };
         if why.is_none() {
