@@ -8,7 +8,8 @@
 //! * records from records: `merge` (the shards of one exploration put together);
 //! * numbers from numbers: `histogram` (latencies), `stats` (medians, bootstrap intervals);
 //! * reports, each a pure function of a [`Record`]: `human` (units), `rows` (what a row says) and `layout` (where
-//!   it is folded) under `table`, `markdown` and `summary`; `junit`; `exit` (the exit code);
+//!   it is folded) under `table`, `markdown` and `summary`; `beside` (backends and kernels beside each other); `junit`;
+//!   `exit` (the exit code);
 //! * [`figure`]: pages with a picture that one command measures, checked in beside this crate;
 //! * `write`: how any of it reaches a disk in one piece.
 //!
@@ -16,6 +17,7 @@
 //! unordered collection); nothing here prints; a NaN or an infinity cannot be stored in a record.
 //! Not here: running, measuring, and judging (the harness decides whether a cell met its expectations).
 
+mod beside;
 mod cell;
 mod comparison;
 mod exit;
@@ -42,6 +44,7 @@ mod upgrade;
 mod verdict;
 mod write;
 
+pub use beside::beside;
 pub use cell::{CellRecord, Exploration, PoolRecord, ShardRecord, SignatureCount};
 pub use comparison::{Comparison, ComparisonRow, Found, Throughput};
 pub use exit::{ExitCode, exit_code};

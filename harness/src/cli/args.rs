@@ -53,6 +53,8 @@ Examples:
   dmlab variants --as-of 4.9                  which of them that kernel had
   dmlab doctor                                what this machine can run, and why not
   dmlab kernel fetch 6.12                     a kernel for guests
+  dmlab run --backend engine,guest --kernel 6.1,6.12
+                                              the catalogue on the engine and on two kernels, in one table
   dmlab schema > dmlab.schema.json            for editors: completion and explanations
 
 Exit codes: 0 all as expected, 1 an expectation failed, 2 usage or scenario error, 3 set-up error,
@@ -189,6 +191,8 @@ pub enum Backend {
     Engine,
     /// The running kernel, as root.
     Kernel,
+    /// Other kernels, in virtual machines; see `dmlab kernel`.
+    Guest,
 }
 
 /// Arguments of `cleanup`.
@@ -276,9 +280,18 @@ pub struct RunArgs {
     /// Which clock [default: as each scenario says: the explorer, and OS threads].
     #[arg(long, value_enum)]
     pub clock: Option<Clock>,
-    /// Which device-mapper.
-    #[arg(long, value_enum, default_value_t)]
-    pub backend: Backend,
+    /// Which device-mapper; several are put beside each other, e.g. engine,guest.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "engine")]
+    pub backend: Vec<Backend>,
+    /// With `--backend guest`: kernels, by names of `dmlab kernel list` or by paths [default: 6.1,6.12].
+    #[arg(long, value_name = "NAME|PATH", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// With `--backend guest`: where consoles, stacks and tables of failures are kept.
+    #[arg(long, value_name = "DIR", default_value = "dmlab-artefacts")]
+    pub artefacts: PathBuf,
+    /// How guests are run.
+    #[command(flatten)]
+    pub guests: GuestWishes,
     /// With `--backend kernel`: run also what is expected to hang or crash the kernel, which is this machine's.
     #[arg(long)]
     pub i_know_this_can_wedge_the_host: bool,

@@ -3,15 +3,18 @@
 //! Not here: guests (`backend::guest`).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dmlab_results::ExitCode;
+use dmlab_results::{CellRecord, ExitCode};
+use dmlab_scenarios::Document;
 
 use super::Failure;
-use super::args::{AccelWish, GuestWishes};
+use super::args::{AccelWish, GuestWishes, RunArgs};
 use super::output::Output;
-use crate::backend::guest::{self, Accel, Guests, Patience};
-use crate::kernels::{Kernel, Store, Tools};
+use super::progress::Progress;
+use crate::backend::guest::{self, Accel, Guests, Patience, Tour};
+use crate::kernels::{Kernel, STOCK, Store, Tools};
 
 /// dmlab's folder below `XDG_CACHE_HOME`.
 fn cache() -> Result<PathBuf, Failure> {
@@ -56,6 +59,41 @@ pub(super) fn guests(
         output.note(&note);
     }
     Ok(guests)
+}
+
+/// The kernels of these names and paths; the stock ones for none.
+pub(super) fn kernels(wanted: &[String]) -> Result<Vec<Kernel>, Failure> {
+    let store = store()?;
+    let stock = STOCK.map(str::to_owned);
+    let wanted = if wanted.is_empty() { &stock[..] } else { wanted };
+    let found: Result<Vec<Kernel>, _> = wanted.iter().map(|wanted| store.find(wanted)).collect();
+    found.map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// Runs these scenarios in guests and gives the records of their cells.
+pub(super) fn tour(
+    args: &RunArgs,
+    documents: &[Arc<Document>],
+    kernels: &[Kernel],
+    output: &Output,
+    interrupt: &AtomicBool,
+) -> Result<Vec<CellRecord>, Failure> {
+    let Some(first) = kernels.first() else { return Ok(Vec::new()) };
+    let guests = guests(&args.guests, first, output, interrupt)?;
+    let selection = &args.selection;
+    let overrides: Vec<(String, String)> =
+        selection.variants.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect();
+    let tour = Tour {
+        guests: &guests,
+        kernels,
+        documents,
+        overrides: &overrides,
+        seed: selection.seed,
+        artefacts: Some(&args.artefacts),
+        interrupt,
+    };
+    let progress = Progress::new(0, selection.quiet);
+    tour.run(&|title| progress.begin(title)).map_err(|error| Failure::Setup(error.to_string()))
 }
 
 /// The first process of a guest.

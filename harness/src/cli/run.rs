@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_engine::variants::{Kernel, Variants};
 use dmlab_results::{
-    CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, exit_code, junit, markdown, summary, table,
+    CellRecord, Environment, ExitCode, Record, TableOptions, Verdict, beside, exit_code, junit, markdown, summary,
+    table,
 };
 
 use dmlab_scenarios::Document;
@@ -16,7 +17,7 @@ use super::args::{Backend, RunArgs, Selection};
 use super::found::{Keep, Save};
 use super::output::Output;
 use super::progress::Progress;
-use super::{Failure, select};
+use super::{Failure, guests, select};
 use crate::backend::kernel::RunningKernel;
 use crate::backend::kernel::modules::Modules;
 use crate::campaign;
@@ -24,26 +25,34 @@ use crate::environment::environment;
 use crate::plan::{AS_OF, Clock, ExploreWishes, Plan, Wishes};
 
 pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
-    let kernel = match args.backend {
-        Backend::Engine => None,
-        Backend::Kernel => {
-            let opened = RunningKernel::open(Modules::of_running_kernel());
-            Some(Arc::new(opened.map_err(|error| Failure::Setup(error.to_string()))?))
+    let clock: Clock = args.clock.into();
+    let mut all = Vec::new();
+    let mut tour = None;
+    for backend in &args.backend {
+        match backend {
+            Backend::Engine => all.extend(plans(&args.selection, clock, ExploreWishes::default(), output)?),
+            Backend::Kernel => all.extend(plans_on_this_kernel(args, output)?),
+            Backend::Guest => {
+                // A guest makes plans of its own; what is wrong with a scenario is found out before it boots.
+                let checked = plans(&args.selection, clock, ExploreWishes::default(), output)?;
+                let kernels = guests::kernels(&args.kernel)?;
+                tour = Some((documents(&checked), kernels));
+            }
         }
-    };
-    let mut plans = plans_on(&args.selection, args.clock.into(), ExploreWishes::default(), kernel, output)?;
-    if args.backend == Backend::Kernel && !args.i_know_this_can_wedge_the_host {
-        plans.iter_mut().for_each(spare_the_host);
     }
     if args.dry_run {
-        let plans: Vec<_> = plans.iter().map(Plan::to_json).collect();
+        let plans: Vec<_> = all.iter().map(Plan::to_json).collect();
         let yaml = serde_yaml::to_string(&plans).map_err(|error| Failure::Setup(error.to_string()))?;
         output.print(&yaml);
         return Ok(ExitCode::Ok);
     }
     let save = if args.save_expected { Save::All } else { Save::Unexpected };
     let mut keep = Keep { save, folder: &args.selection.save, page: None };
-    let Ran { record, .. } = perform(&plans, &args.selection, args.clock.into(), &mut keep, output, interrupt);
+    let Ran { mut record, .. } = perform(&all, &args.selection, clock, &mut keep, output, interrupt);
+    if let Some((documents, kernels)) = tour.filter(|_| !record.interrupted) {
+        record.cells.extend(guests::tour(args, &documents, &kernels, output, interrupt)?);
+        record.interrupted = interrupt.load(Ordering::Relaxed);
+    }
     let json_to_stdout = args.json.as_deref() == Some("-".as_ref());
     if !json_to_stdout {
         report(&record, args.selection.quiet, output);
@@ -58,6 +67,24 @@ pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) 
         output.write(path, &markdown(&record))?;
     }
     Ok(exit_code(&record))
+}
+
+/// The plans of all selected scenarios on the running kernel.
+fn plans_on_this_kernel(args: &RunArgs, output: &Output) -> Result<Vec<Plan>, Failure> {
+    let opened = RunningKernel::open(Modules::of_running_kernel());
+    let kernel = Some(Arc::new(opened.map_err(|error| Failure::Setup(error.to_string()))?));
+    let mut plans = plans_on(&args.selection, args.clock.into(), ExploreWishes::default(), kernel, output)?;
+    if !args.i_know_this_can_wedge_the_host {
+        plans.iter_mut().for_each(spare_the_host);
+    }
+    Ok(plans)
+}
+
+/// The scenarios of these plans, each once.
+fn documents(plans: &[Plan]) -> Vec<Arc<Document>> {
+    let mut documents: Vec<Arc<Document>> = plans.iter().map(|plan| Arc::clone(&plan.document)).collect();
+    documents.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    documents
 }
 
 /// What is expected to hang or crash a kernel is not run on the machine's own, unless that was asked for.
@@ -193,7 +220,8 @@ fn cut_short(cell: &mut CellRecord) {
 /// The table, what went wrong, and the line that sums up.
 pub(super) fn report(record: &Record, quiet: bool, output: &Output) {
     if !quiet && !record.cells.is_empty() {
-        output.print(&table(record, TableOptions { color: output.out_color(), width: Output::width() }));
+        let options = TableOptions { color: output.out_color(), width: Output::width() };
+        output.print(&beside(record).unwrap_or_else(|| table(record, options)));
     }
     for cell in record.cells.iter().filter(|cell| !cell.ok) {
         output.print(&details(cell));

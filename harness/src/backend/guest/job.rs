@@ -1,10 +1,18 @@
 //! [`Job`] and [`Event`]: what a guest is told before it boots, and what it tells while it runs.
 //!
-//! Invariant: host and guest run the same dmlab, so both sides always speak the same language.
+//! Invariant: host and guest run the same dmlab, so both sides speak the same language; scenarios travel as texts, and
+//! plans are made where they are run, since only a kernel knows what it can.
 //! Not here: how they travel (`initramfs`, `frame`).
 
+use std::sync::Arc;
+
 use dmlab_results::CellRecord;
+use dmlab_scenarios::Document;
+use dmlab_units::Seed;
 use serde::{Deserialize, Serialize};
+
+use crate::backend::kernel::RunningKernel;
+use crate::plan::{Plan, Wishes};
 
 /// Where the job lies in a guest.
 pub(super) const JOB_FILE: &str = "/job.json";
@@ -17,6 +25,8 @@ pub(super) enum Job {
     Hello,
     /// To go wrong.
     Drill(Drill),
+    /// To run cells.
+    Run(Cells),
 }
 
 /// Ways of going wrong, by which the supervisor is tested.
@@ -55,6 +65,62 @@ impl Drill {
     }
 }
 
+/// Cells to run: all of these scenarios, from a number on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cells {
+    /// The scenarios: file and text.
+    documents: Vec<(String, String)>,
+    /// `--variant`.
+    overrides: Vec<(String, String)>,
+    /// The run's seed.
+    seed: u64,
+    /// The number of the first cell, among all cells of the scenarios in their order.
+    pub(super) from: usize,
+}
+
+impl Cells {
+    /// All cells of `documents` that `overrides` leave.
+    pub(super) fn of(documents: &[Arc<Document>], overrides: &[(String, String)], seed: Seed) -> Self {
+        let text = |document: &Arc<Document>| (document.file().to_owned(), document.text().to_owned());
+        Self { documents: documents.iter().map(text).collect(), overrides: overrides.to_vec(), seed: seed.0, from: 0 }
+    }
+
+    /// The same, without those before `from`.
+    pub(super) fn starting(&self, from: usize) -> Self {
+        Self { from, ..self.clone() }
+    }
+
+    /// The plans of all cells on a kernel, made again from the texts.
+    ///
+    /// # Errors
+    /// A scenario that could be read on the other side cannot be read on this one.
+    pub(super) fn plans(&self, kernel: Arc<RunningKernel>) -> Result<Vec<Plan>, String> {
+        let wishes = Wishes {
+            overrides: self.overrides.clone(),
+            seed: Seed(self.seed),
+            kernel: Some(kernel),
+            ..Wishes::default()
+        };
+        let mut plans = Vec::new();
+        for (file, text) in &self.documents {
+            let document = Document::parse(file, text).map_err(|found| format!("{file}: {found}"))?;
+            plans.extend(Plan::of(&Arc::new(document), &wishes).map_err(|found| format!("{file}: {found}"))?);
+        }
+        Ok(plans)
+    }
+}
+
+/// A cell by its names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Named {
+    /// The scenario.
+    pub(super) scenario: String,
+    /// Axes and values.
+    pub(super) variant: Vec<(String, String)>,
+    /// The verdict that is expected.
+    pub(super) expected: String,
+}
+
 /// What a guest tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,7 +134,12 @@ pub(super) enum Event {
         /// Since the kernel started.
         uptime_ms: u64,
     },
-    /// The cell with this number in the job begins.
+    /// All cells of the scenarios, those before the first one to be run included.
+    Cells {
+        /// Their names.
+        cells: Vec<Named>,
+    },
+    /// The cell with this number begins.
     Begin {
         /// Its number, from 0.
         cell: usize,

@@ -4,9 +4,10 @@
 //! kernel backend and sends events over the second serial port; on the host, a supervisor listens, keeps what the kernel
 //! prints, and ends a guest that goes on no longer. A deadlock or an oops costs a process and not a machine.
 //!
-//! Reading order: [`job`] (what a guest is told, and what it tells), `frame` (how), `program`, `cpio`, `initramfs` (what it
+//! Reading order: `job` (what a guest is told, and what it tells), `frame` (how), `program`, `cpio`, `initramfs` (what it
 //! boots from), `qemu`, `console`, `supervisor` (a boot, from outside), `accel` (kvm, if it works), `boot` (one guest from
-//! its kernel to its end), [`init`] (a boot, from inside).
+//! its kernel to its end), `run` (cells in as many boots as it takes), `bundle` (what is kept of failures), [`init`] (a
+//! boot, from inside).
 //!
 //! Invariants: no root is needed; no emulator and no file is left, whatever ends dmlab; a machine that is merely slow is not
 //! a hang: progress decides.
@@ -14,6 +15,7 @@
 
 mod accel;
 mod boot;
+mod bundle;
 mod console;
 mod cpio;
 mod frame;
@@ -22,11 +24,13 @@ mod initramfs;
 mod job;
 mod program;
 mod qemu;
+mod run;
 mod supervisor;
 
 pub use accel::{Accel, Chosen};
 pub use boot::{Booted, Guests, hello};
 pub use job::Drill;
+pub use run::{GUESTS_MAX, KERNEL_AXIS, Tour};
 pub use supervisor::{End, Patience};
 
 use crate::kernels::{StoreError, ToolError};

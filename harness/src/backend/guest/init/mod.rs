@@ -1,13 +1,16 @@
 //! `/init` of a guest: dmlab as the first process of a kernel.
 //!
 //! Reading order: this file (from the first instruction to the power switch), `stage` (file systems and settings), `line`
-//! (the serial line to the host), `drill` (going wrong on purpose).
+//! (the serial line to the host), `cells` (running them), `evidence` (what is kept of a failure), `drill` (going wrong on
+//! purpose).
 //!
 //! Invariants: whatever happens here, the host is told and the power goes off; a beat is sent every second as long as
 //! threads run.
 //! Not here: the other end of the line (`supervisor`).
 
+mod cells;
 mod drill;
+mod evidence;
 mod line;
 mod stage;
 
@@ -69,6 +72,7 @@ fn work(line: &Arc<Line>) -> Result<(), String> {
     match job {
         Job::Hello => Ok(()),
         Job::Drill(drill) => drill::go_wrong(drill, line),
+        Job::Run(cells) => cells::run(&cells, line, &progress),
     }
 }
 

@@ -1,0 +1,283 @@
+//! Runs cells in guests: one kernel after the other or beside each other, as many boots as it takes.
+//!
+//! Invariants: each cell of each kernel has one record, whatever becomes of the guest that was to run it; a guest whose
+//! kernel is broken runs no further cell, another boot goes on behind it; at most [`GUESTS_MAX`] run at once.
+//! Not here: one boot (`boot`), files of failures (`bundle`).
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmlab_results::{CellRecord, Verdict};
+use dmlab_scenarios::{DeviceKind, Document};
+use dmlab_units::Seed;
+
+use super::GuestError;
+use super::boot::Guests;
+use super::bundle::Bundle;
+use super::console::Console;
+use super::job::{Cells, Event, Job, Named};
+use super::supervisor::{End, Ended, Then};
+use crate::kernels::Kernel;
+
+/// Guests at once.
+pub const GUESTS_MAX: usize = 2;
+
+/// Lines of the console that a report shows.
+const CONSOLE_LINES: usize = 20;
+
+/// The axis of kernels in records.
+pub const KERNEL_AXIS: &str = "kernel";
+
+/// What is to be run in guests.
+pub struct Tour<'a> {
+    /// What guests share.
+    pub guests: &'a Guests,
+    /// On which kernels.
+    pub kernels: &'a [Kernel],
+    /// Which scenarios.
+    pub documents: &'a [Arc<Document>],
+    /// `--variant`.
+    pub overrides: &'a [(String, String)],
+    /// The run's seed.
+    pub seed: Seed,
+    /// Where failures are kept, if anywhere.
+    pub artefacts: Option<&'a Path>,
+    /// Ends it.
+    pub interrupt: &'a AtomicBool,
+}
+
+impl Tour<'_> {
+    /// The records of all cells, kernel by kernel in their order. `on_cell` hears of what begins.
+    ///
+    /// # Errors
+    /// No guest could be started at all.
+    pub fn run(&self, on_cell: &(dyn Fn(String) + Sync)) -> Result<Vec<CellRecord>, GuestError> {
+        let cells = Cells::of(self.documents, self.overrides, self.seed);
+        let devices_mib = devices_mib(self.documents);
+        let next = AtomicUsize::new(0);
+        let results: Mutex<Vec<(usize, Result<Vec<CellRecord>, GuestError>)>> = Mutex::default();
+        let at_once = thread::available_parallelism().map_or(1, |cpus| cpus.get() / 2).clamp(1, GUESTS_MAX);
+        thread::scope(|scope| {
+            for _ in 0..at_once.min(self.kernels.len()) {
+                scope.spawn(|| {
+                    while let Some((at, kernel)) = take(&next, self.kernels) {
+                        let visit = Visit::new(self, kernel, on_cell);
+                        let records = visit.run(&cells, devices_mib);
+                        results.lock().unwrap_or_else(PoisonError::into_inner).push((at, records));
+                    }
+                });
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(at, _)| *at);
+        let mut records = Vec::new();
+        for (_, of_kernel) in results {
+            records.extend(of_kernel?);
+        }
+        Ok(records)
+    }
+}
+
+fn take<'a>(next: &AtomicUsize, kernels: &'a [Kernel]) -> Option<(usize, &'a Kernel)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    Some((at, kernels.get(at)?))
+}
+
+/// The memory that the devices of the largest cell take, in MiB.
+fn devices_mib(documents: &[Arc<Document>]) -> u64 {
+    let of_device = |kind: &DeviceKind| match kind {
+        DeviceKind::Ram(size) => size.0,
+        _ => 0,
+    };
+    let of_document = |document: &Arc<Document>| {
+        let scenarios = document.cells().into_iter().filter_map(|cell| document.scenario(&cell).ok());
+        scenarios.map(|scenario| scenario.devices.iter().map(|device| of_device(&device.kind)).sum::<u64>()).max()
+    };
+    documents.iter().filter_map(of_document).max().unwrap_or(0) >> 20
+}
+
+/// One kernel's part of a tour.
+struct Visit<'a> {
+    tour: &'a Tour<'a>,
+    kernel: &'a Kernel,
+    on_cell: &'a (dyn Fn(String) + Sync),
+    /// All cells, once the first guest has told.
+    cells: Vec<Named>,
+    /// The first cell that has no record.
+    next: usize,
+    /// The cell that runs, and since when.
+    open: Option<(usize, Instant)>,
+    bundle: Bundle,
+    fatal: Option<String>,
+    records: Vec<CellRecord>,
+}
+
+impl<'a> Visit<'a> {
+    fn new(tour: &'a Tour<'a>, kernel: &'a Kernel, on_cell: &'a (dyn Fn(String) + Sync)) -> Self {
+        Self {
+            tour,
+            kernel,
+            on_cell,
+            cells: Vec::new(),
+            next: 0,
+            open: None,
+            bundle: Bundle::default(),
+            fatal: None,
+            records: Vec::new(),
+        }
+    }
+
+    fn run(mut self, cells: &Cells, devices_mib: u64) -> Result<Vec<CellRecord>, GuestError> {
+        loop {
+            let before = self.next;
+            (self.on_cell)(format!("booting {}", self.kernel.name));
+            let job = Job::Run(cells.starting(self.next));
+            let guests = self.tour.guests;
+            let interrupt = self.tour.interrupt;
+            let kernel = self.kernel;
+            let ended =
+                guests.boot(kernel, &job, devices_mib, interrupt, &mut |event, console| self.hear(event, console))?;
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(self.records);
+            }
+            let end = self.fatal.take().map_or(ended.end.clone(), End::Fatal);
+            match self.open.take() {
+                Some((cell, since)) => self.fell(cell, since.elapsed(), &end, &ended),
+                None if self.is_complete() => return Ok(self.records),
+                None if self.next == before => return Ok(self.give_up(&end, &ended)),
+                None => {}
+            }
+            if self.is_complete() {
+                return Ok(self.records);
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.cells.is_empty() && self.next >= self.cells.len()
+    }
+
+    fn hear(&mut self, event: Event, console: &Console) -> Then {
+        match event {
+            Event::Hello { .. } | Event::Beat { .. } | Event::Bye => {}
+            Event::Cells { cells } => self.cells = cells,
+            Event::Begin { cell } => {
+                self.open = Some((cell, Instant::now()));
+                self.bundle = Bundle::begin(console);
+                let name = self.cells.get(cell).map(|named| named.scenario.as_str()).unwrap_or_default();
+                (self.on_cell)(format!("{name} [{}]", self.kernel.name));
+            }
+            Event::Artefact { name, text } => self.bundle.add(name, text),
+            Event::Fatal { why } => self.fatal = Some(why),
+            Event::End { cell, record, spoiled } => {
+                self.open = None;
+                self.next = cell + 1;
+                let mut record = *record;
+                "guest".clone_into(&mut record.backend);
+                record.variant.push((KERNEL_AXIS.to_owned(), self.kernel.name.clone()));
+                self.keep(record, console);
+                if spoiled {
+                    return Then::Stop;
+                }
+            }
+        }
+        Then::GoOn
+    }
+
+    /// The guest ended while this cell ran.
+    fn fell(&mut self, cell: usize, time: Duration, end: &End, ended: &Ended) {
+        self.next = cell + 1;
+        let (verdict, mut report) = verdict_of(end, &ended.console);
+        if ended.damaged > 0 {
+            report.push_str(&format!("\n{} frames were damaged on their way", ended.damaged));
+        }
+        let Some(named) = self.cells.get(cell) else { return };
+        let mut record = blank(named, self.kernel, self.tour.seed, verdict, report);
+        record.wall_ns = Some(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self.keep(record, &ended.console);
+    }
+
+    /// No cell comes up on this kernel: each has a record that says so.
+    fn give_up(mut self, end: &End, ended: &Ended) -> Vec<CellRecord> {
+        let report = format!(
+            "the guest did not come up to run it: {}\n{}",
+            end.in_words(),
+            ended.console.death().unwrap_or_else(|| ended.console.last(CONSOLE_LINES))
+        );
+        if self.cells.is_empty() {
+            let of_document = |document: &Arc<Document>| Named {
+                scenario: document.id().to_owned(),
+                variant: Vec::new(),
+                expected: Verdict::Pass.to_string(),
+            };
+            self.cells = self.tour.documents.iter().map(of_document).collect();
+        }
+        let verdict = if matches!(end, End::Fatal(_)) { Verdict::Panic } else { Verdict::Error };
+        for named in &self.cells[self.next.min(self.cells.len())..] {
+            self.records.push(blank(named, self.kernel, self.tour.seed, verdict, report.clone()));
+        }
+        self.records
+    }
+
+    /// Keeps a record, and of a failure what was found.
+    fn keep(&mut self, mut record: CellRecord, console: &Console) {
+        let bundle = std::mem::take(&mut self.bundle);
+        if let Some(folder) = self.tour.artefacts.filter(|_| !record.ok) {
+            let kept = match bundle.write(folder, &record, console) {
+                Ok(path) => format!("what was found is in {}", path.display()),
+                Err(error) => format!("what was found could not be kept: {error}"),
+            };
+            let report = record.report.get_or_insert_default();
+            if !report.is_empty() {
+                report.push('\n');
+            }
+            report.push_str(&kept);
+        }
+        self.records.push(record);
+    }
+}
+
+/// What a guest's end says of the cell that ran.
+fn verdict_of(end: &End, console: &Console) -> (Verdict, String) {
+    let verdict = match end {
+        End::Panicked => Verdict::Crash,
+        End::Silent(_) | End::Stalled(_) | End::Flooded(_) => Verdict::Hang,
+        End::Fatal(_) => Verdict::Panic,
+        End::NoBoot(_) | End::Died(_) | End::Done => Verdict::Error,
+        End::Stopped => Verdict::Skip,
+    };
+    let shown = console.death().unwrap_or_else(|| console.last(CONSOLE_LINES));
+    (verdict, format!("the guest: {}\n{shown}", end.in_words()))
+}
+
+/// The record of a cell of which nothing is known but its end.
+fn blank(named: &Named, kernel: &Kernel, seed: Seed, verdict: Verdict, report: String) -> CellRecord {
+    let ok = named.expected == verdict.as_str();
+    let mut variant = named.variant.clone();
+    variant.push((KERNEL_AXIS.to_owned(), kernel.name.clone()));
+    CellRecord {
+        scenario: named.scenario.clone(),
+        variant,
+        backend: "guest".to_owned(),
+        runtime: "threads".to_owned(),
+        seed: seed.0,
+        plan: serde_json::Value::Null,
+        expected: named.expected.clone(),
+        expected_strength: None,
+        verdict,
+        ok,
+        mismatches: if ok { Vec::new() } else { vec![format!("verdict {verdict}, expected {}", named.expected)] },
+        report: Some(report),
+        trace_file: None,
+        wall_ns: None,
+        virtual_ns: None,
+        exploration: None,
+        loads: Vec::new(),
+        pools: Vec::new(),
+        counters: Default::default(),
+        entry_order: Vec::new(),
+    }
+}
