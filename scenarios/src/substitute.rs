@@ -3,6 +3,7 @@
 //! Invariants: the places of the new tree are those of the old one, so that mistakes in a substituted value are shown
 //! where the axis stands; a scalar with an unknown axis becomes broken, so that it is reported once and not again as a
 //! wrong value. A substituted text is not looked at again: values cannot contain `$`.
+//! Inside an `each` step, `${name}` of that step stays as it is.
 //! Not here: which cells there are (`matrix`).
 
 use std::collections::BTreeMap;
@@ -12,26 +13,41 @@ use crate::nearest;
 use crate::node::{Kind, Node, Scalar};
 use crate::sink::{Sink, shown};
 
-/// `node` with the values of `cell`.
+/// `node` with the values of `cell`. The names of `each` steps are left in their steps: they have values of their own.
 pub(crate) fn substitute(node: &Node, cell: &Cell, sink: &mut Sink<'_>) -> Node {
+    within(node, cell, &mut Vec::new(), sink)
+}
+
+/// The same inside `each` steps, whose names are `hidden`.
+fn within<'n>(node: &'n Node, cell: &Cell, hidden: &mut Vec<&'n str>, sink: &mut Sink<'_>) -> Node {
     let kind = match &node.kind {
-        Kind::Scalar(scalar) if scalar.text.contains("${") => match replaced(node, &scalar.text, cell, sink) {
+        Kind::Scalar(scalar) if scalar.text.contains("${") => match replaced(node, &scalar.text, cell, hidden, sink) {
             // The text is not what stands in the file any more, and not nothing, even if the value looks like it.
             Some(text) => Kind::Scalar(Scalar { text, plain: false, lead: None }),
             None => Kind::Broken,
         },
-        Kind::Seq(items) => Kind::Seq(items.iter().map(|item| substitute(item, cell, sink)).collect()),
-        Kind::Map(entries) => Kind::Map(substitute_map(entries, cell, sink)),
+        Kind::Seq(items) => Kind::Seq(items.iter().map(|item| within(item, cell, hidden, sink)).collect()),
+        Kind::Map(entries) => Kind::Map(substitute_map(entries, cell, hidden, sink)),
         kind @ (Kind::Scalar(_) | Kind::Broken) => kind.clone(),
     };
     Node { span: node.span, kind }
 }
 
-fn substitute_map(entries: &[(Node, Node)], cell: &Cell, sink: &mut Sink<'_>) -> Vec<(Node, Node)> {
+fn substitute_map<'n>(
+    entries: &'n [(Node, Node)],
+    cell: &Cell,
+    hidden: &mut Vec<&'n str>,
+    sink: &mut Sink<'_>,
+) -> Vec<(Node, Node)> {
     let mut new: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
     let mut lines: BTreeMap<String, u32> = BTreeMap::new();
     for (key, value) in entries {
-        let (key, value) = (substitute(key, cell, sink), substitute(value, cell, sink));
+        let own = (key.text() == Some("each")).then(|| value.get("name").and_then(Node::text)).flatten();
+        let new_key = within(key, cell, hidden, sink);
+        hidden.extend(own);
+        let value = within(value, cell, hidden, sink);
+        hidden.truncate(hidden.len() - usize::from(own.is_some()));
+        let key = new_key;
         // Keys that differ in the file may be the same in this cell.
         let Some(name) = key.text() else { continue };
         if let Some(line) = lines.get(name) {
@@ -45,7 +61,7 @@ fn substitute_map(entries: &[(Node, Node)], cell: &Cell, sink: &mut Sink<'_>) ->
 }
 
 /// `text` with every `${axis}` replaced; `None` if a mistake was reported.
-fn replaced(node: &Node, text: &str, cell: &Cell, sink: &mut Sink<'_>) -> Option<String> {
+fn replaced(node: &Node, text: &str, cell: &Cell, hidden: &[&str], sink: &mut Sink<'_>) -> Option<String> {
     let mut new = String::with_capacity(text.len());
     let mut clean = true;
     let mut from = 0;
@@ -57,6 +73,7 @@ fn replaced(node: &Node, text: &str, cell: &Cell, sink: &mut Sink<'_>) -> Option
         };
         let axis = &text[start + 2..end];
         match cell.get(axis) {
+            _ if hidden.contains(&axis) => new.push_str(&text[start..=end]),
             Some(value) => new.push_str(value),
             None if sink.is_full() => return None,
             None => {

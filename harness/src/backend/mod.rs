@@ -150,6 +150,10 @@ pub trait Actor {
         started.into_iter().for_each(|started| started.join());
     }
 
+    /// Does `what` while no other flow of the performance does anything under a lock of this name; flows that have to wait
+    /// do so in turn. A `what` must not ask for the same lock again.
+    fn exclusively(&self, lock: &str, what: &mut dyn FnMut());
+
     /// A flag that flows share; it is down.
     fn flag(&self, name: &str) -> Arc<dyn Flag>;
 }

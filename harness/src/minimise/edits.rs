@@ -231,6 +231,7 @@ fn visit_action(action: &mut Action, line: Option<u32>, path: &str, see: &mut Se
             times.as_mut().is_some_and(|times| see(&format!("{path}.repeat.times"), line, Place::Count(times)))
                 || visit_steps(steps, &format!("{path}.repeat"), see)
         }
+        Action::Steps(steps) => visit_steps(steps, &format!("{path}.each"), see),
         Action::MustBlock(MustBlock { steps, .. }) => visit_steps(steps, &format!("{path}.must_block"), see),
         Action::Run(load) => visit_load(load, line, &format!("{path}.load"), see),
         Action::Submit(submit) => sectors("submit", &mut submit.extent, see),

@@ -47,5 +47,8 @@ impl Script {
 }
 
 const fn holds_steps(action: &Action) -> bool {
-    matches!(action, Action::Parallel(_) | Action::Background(_) | Action::Repeat(_) | Action::MustBlock(_))
+    matches!(
+        action,
+        Action::Parallel(_) | Action::Background(_) | Action::Steps(_) | Action::Repeat(_) | Action::MustBlock(_)
+    )
 }

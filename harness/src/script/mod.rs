@@ -1,8 +1,9 @@
 //! Carries out a scenario's steps on any backend and notes what it sees.
 //!
 //! Reading order: `flow` (lists of steps, and steps that hold steps), `steps` (each other step's meaning), `printed`
-//! (status and table), `load` (fio's words), `pattern` (what is written, and how it is recognised again), `phases`, `trace`
-//! (what each step was answered), `findings`.
+//! (status and table), `volumes` (snapshots), `stamps` and `book` (what is written, and what may be there), `load` (fio's
+//! words), `pattern` (what is written, and how it is recognised again), `phases`, `trace` (what each step was answered),
+//! `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
 //! the tasks that they have in the background; other flows go on; the same scenario, seed and backend schedule give the
@@ -10,6 +11,7 @@
 //! Not here: verdicts ([`crate::judge`]).
 
 mod admin;
+mod book;
 mod budget;
 mod findings;
 mod flow;
@@ -19,13 +21,15 @@ mod pattern;
 mod phases;
 mod pooled;
 mod printed;
+mod stamps;
 mod steps;
 mod trace;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use dmlab_scenarios::{Action, Admin, DeviceKind, Fault, MustBlock, Outcome, Repeat, Scenario, Step, Verb};
+use dmlab_scenarios::{Action, Admin, DeviceKind, Fault, MustBlock, Outcome, Repeat, Scenario, Step, Stomp, Verb};
 use dmlab_units::{Nanos, Seed};
 
 pub use findings::{Findings, LoadFinding};
@@ -33,7 +37,9 @@ pub use load::{Counted, JobTally, PhaseTally};
 pub use phases::Mark;
 pub use trace::{EVENTS_MAX, Event, Trace};
 
+use self::book::Book;
 use self::phases::Phases;
+use self::volumes::Volumes;
 
 use crate::backend::{Actor, Flag};
 
@@ -44,6 +50,15 @@ pub struct Script {
     /// Faults in force: they add up, whichever flow begins them, until they are healed.
     faults: Mutex<Vec<Fault>>,
     phases: Phases,
+    /// Volumes that have snapshots, and how each was made. Changed under the lock of the volume.
+    volumes: Mutex<Volumes>,
+    /// Devices that steps make, besides those of the scenario.
+    made: BTreeSet<String>,
+    /// Of these devices a book is kept.
+    kept: BTreeSet<String>,
+    book: Mutex<Book>,
+    /// Raised whenever somebody looks into the book, so that a search knows; not there when no book is kept.
+    book_flag: OnceLock<Arc<dyn Flag>>,
     /// When it began, where a budget wants to know.
     began: OnceLock<Nanos>,
     findings: Mutex<Findings>,
@@ -78,6 +93,11 @@ impl Script {
             seed: seed.derive("script"),
             faults: Mutex::default(),
             phases: Phases::default(),
+            volumes: Mutex::default(),
+            made: volumes::made(&scenario.steps),
+            kept: kept(&scenario.steps),
+            book: Mutex::default(),
+            book_flag: OnceLock::new(),
             began: OnceLock::new(),
             findings: Mutex::default(),
         })
@@ -86,8 +106,10 @@ impl Script {
     /// Performs all steps, after creating the dm devices that no step creates.
     pub fn perform(self: &Arc<Self>, actor: &dyn Actor) {
         self.begin_budget(actor);
-        let mut by_hand = BTreeSet::new();
-        created_by(&self.scenario.steps, &mut by_hand);
+        if !self.kept.is_empty() {
+            self.book_flag.get_or_init(|| actor.flag("the book of stamps"));
+        }
+        let by_hand = created_by(&self.scenario.steps);
         let flow = Flow { actor, path: trace::MAIN, stop: None };
         for device in &self.scenario.devices {
             let by_itself = matches!(device.kind, DeviceKind::Dm { .. }) && !by_hand.contains(&device.name);
@@ -102,7 +124,9 @@ impl Script {
 
     /// Whether some step mounts a device.
     pub fn mounts(&self) -> bool {
-        any(&self.scenario.steps, &|action| matches!(action, Action::Mount(_)))
+        let mut mounts = false;
+        every(&self.scenario.steps, &mut |action| mounts |= matches!(action, Action::Mount(_)));
+        mounts
     }
 
     /// Notes that there is nothing to be performed on, and why.
@@ -137,34 +161,43 @@ impl Script {
     }
 }
 
-/// The devices that some step creates.
-fn created_by(steps: &[Step], names: &mut BTreeSet<String>) {
+/// Shows `see` every action, also those inside of others.
+fn every(steps: &[Step], see: &mut dyn FnMut(&Action)) {
     for step in steps {
+        see(&step.action);
         match &step.action {
-            Action::Create { device, .. } => {
-                names.insert(device.clone());
-            }
-            Action::Admin(Admin { verb: Verb::Rename { to }, outcome: Outcome::Ok, .. }) => {
-                names.insert(to.clone());
-            }
             Action::Parallel(branches) | Action::Background(branches) => {
-                branches.iter().for_each(|(_, steps)| created_by(steps, names));
+                branches.iter().for_each(|(_, steps)| every(steps, see));
             }
-            Action::Repeat(Repeat { steps, .. }) | Action::MustBlock(MustBlock { steps, .. }) => {
-                created_by(steps, names);
-            }
+            Action::Steps(steps)
+            | Action::Repeat(Repeat { steps, .. })
+            | Action::MustBlock(MustBlock { steps, .. }) => every(steps, see),
             _ => {}
         }
     }
 }
 
-/// Whether one of the steps, or of those within, is such.
-fn any(steps: &[Step], is_such: &dyn Fn(&Action) -> bool) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Parallel(branches) | Action::Background(branches) => {
-            branches.iter().any(|(_, steps)| any(steps, is_such))
+/// The devices that some step creates.
+fn created_by(steps: &[Step]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    every(steps, &mut |action| match action {
+        Action::Create { device, .. } => names.extend([device.clone()]),
+        Action::Admin(Admin { verb: Verb::Rename { to }, outcome: Outcome::Ok, .. }) => names.extend([to.clone()]),
+        _ => {}
+    });
+    names
+}
+
+/// The devices of which a book is kept: volumes and snapshots, and what is stamped here and there or read back as a whole.
+fn kept(steps: &[Step]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    every(steps, &mut |action| match action {
+        Action::Snapshot(take) => {
+            names.insert(take.of.clone());
+            names.extend(take.takes.iter().map(|cow| cow.snapshot.clone()));
         }
-        Action::Repeat(Repeat { steps, .. }) | Action::MustBlock(MustBlock { steps, .. }) => any(steps, is_such),
-        action => is_such(action),
-    })
+        Action::Stomp(Stomp { device, .. }) | Action::VerifyAll(device) => names.extend([device.clone()]),
+        _ => {}
+    });
+    names
 }

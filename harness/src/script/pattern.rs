@@ -94,6 +94,23 @@ pub(super) fn check(memory: &[u8], first: Label, device: &str) -> Result<(), Str
     Ok(())
 }
 
+/// Checks whole sectors from `first` on, each of which may be any of the writings labelled; the error says which sector
+/// holds what instead.
+pub(super) fn check_any(memory: &[u8], labels: &[Label], first: Sectors, device: &str) -> Result<(), String> {
+    if let [label] = labels {
+        return check(memory, Label { sector: first, ..*label }, device);
+    }
+    for (number, sector) in memory.chunks_exact(SECTOR_BYTES as usize).enumerate() {
+        let at = |label: &Label| Label { sector: Sectors(first.0 + number as u64), ..*label };
+        if labels.iter().all(|label| matches(sector, at(label)).is_some()) {
+            let last = labels.last().map(at).expect("a sector of which something is known has a label");
+            return check(sector, last, device)
+                .map_err(|error| format!("{error} or another of {} writings", labels.len()));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,23 +1,17 @@
 //! What each step of a scenario means, in the operations of the seam.
 //!
 //! Invariants: control steps are compared with their expected outcome to the error number; status and table lines to
-//! the byte; a stamped sector is read back whole.
-//! Not here: loads ([`super::load`]), steps that hold steps ([`super::flow`]).
+//! the byte.
+//! Not here: loads ([`super::load`]), stamps and reading them back ([`super::stamps`]), snapshots ([`super::volumes`]), steps
+//! that hold steps ([`super::flow`]).
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Step, Submit, SuspendHow, Wanted};
-use dmlab_units::Sectors;
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Rw, Step, Submit, SuspendHow, Wanted};
 
 use super::pattern::{self, Label};
 use super::{Flow, Script, Stopped, admin, printed};
 use crate::backend::Control;
-
-/// Sectors of one I/O of a stamp or a check.
-const STAMP_SECTORS: Sectors = Sectors(2048);
-
-/// Looks at the memory of one piece, which begins so many sectors after the first, before a write or after a read.
-type PieceOfMemory<'a> = &'a mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>;
 
 impl Script {
     pub(super) fn step(self: &Arc<Self>, flow: Flow<'_>, step: &Step) -> Result<(), Stopped> {
@@ -36,12 +30,20 @@ impl Script {
             Action::Suspend { device, how, outcome } => control(Control::Suspend { device, how: *how }, *outcome),
             Action::Resume { device, how, outcome } => control(Control::Resume { device, how: *how }, *outcome),
             Action::Remove { device, outcome } => control(Control::Remove(device), *outcome),
+            Action::Snapshot(take) => self.take(flow, line, take),
+            Action::Drop(drops) => self.drop_snapshots(flow, line, drops),
+            Action::Merge(merge) => self.merge(flow, line, merge),
             Action::Admin(admin) => self.admin(flow, line, admin),
             Action::Status(printed) => self.compare(flow, line, admin::status_of(printed), &printed.wanted),
             Action::Table(printed) => self.compare(flow, line, admin::table_of(printed), &printed.wanted),
             Action::Submit(submit) => self.submit(flow, line, submit),
-            Action::Run(load) => self.load(flow, line, load),
+            Action::Run(load) => {
+                let writes = !matches!(load.rw, Rw::Read | Rw::RandRead);
+                self.unbooked(writes, &load.on, || self.load(flow, line, load))
+            }
             Action::Stamp(pass) => self.stamp(flow, line, pass),
+            Action::Stomp(stomp) => self.stomp(flow, line, stomp),
+            Action::VerifyAll(device) => self.verify_all(flow, line, device),
             Action::Verify(Pass { extent, outcome }) => {
                 self.verify(flow, line, extent, &extent.device, extent.at, *outcome)
             }
@@ -71,6 +73,7 @@ impl Script {
                 Ok(())
             }
             Action::Background(_) | Action::Join(_) => unreachable!("a list of steps sees to its own tasks"),
+            Action::Steps(steps) => self.steps(flow, steps),
             Action::Repeat(repeat) => self.repeat(flow, line, repeat),
             Action::Wait(wait) => self.wait(flow, line, wait),
             Action::MustBlock(must_block) => self.must_block(flow, line, must_block),
@@ -143,92 +146,25 @@ impl Script {
         let Extent { device, at, sectors } = &submit.extent;
         let what = format!("{:?} of {device} {at}+{sectors}", submit.op).to_lowercase();
         let open = actor.open(device, 1, *sectors).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
-        if submit.op == IoOp::Write {
-            let label = Label::new(self.seed, device, *at, 0);
-            open.with_slot(0, &mut |memory| pattern::fill(memory, label));
-        }
-        open.submit_flagged(0, submit.op, &submit.flags, *at, *sectors);
-        let (_, error) = open.reap();
-        self.saw(flow, line, || what.clone(), &error.map_or(Ok(Vec::new()), Err));
+        let write = |label: Label| {
+            if submit.op == IoOp::Write {
+                open.with_slot(0, &mut |memory| pattern::fill(memory, label));
+            }
+            open.submit_flagged(0, submit.op, &submit.flags, *at, *sectors);
+            open.reap().1.map_or(Ok(()), Err)
+        };
+        let error = match submit.op {
+            IoOp::Read | IoOp::Flush => write(self.label(device, *at, 0)),
+            IoOp::Write => self.booked(device, *at, *sectors, write),
+            _ => self.unbooked(true, device, || write(self.label(device, *at, 0))),
+        };
+        self.saw(flow, line, || what.clone(), &error.map(|()| Vec::new()));
+        let error = error.err();
         self.note(|findings| {
             findings.ios += 1;
             findings.io_errors += u64::from(error.is_some());
         });
         self.expect(line, &what, error.map_or(Ok(()), Err), submit.outcome)
-    }
-
-    fn stamp(&self, flow: Flow<'_>, line: u32, pass: &Pass) -> Result<(), Stopped> {
-        let Pass { extent: Extent { device, at, sectors }, outcome } = pass;
-        self.pieces(flow, line, device, *at, *sectors, IoOp::Write, *outcome, &mut |memory, done| {
-            pattern::fill(memory, Label::new(self.seed, device, *at + done, 0));
-            Ok(())
-        })
-    }
-
-    /// Reads what was stamped on `extent` back from `on`, where it must begin at sector `from`.
-    fn verify(
-        &self,
-        flow: Flow<'_>,
-        line: u32,
-        extent: &Extent,
-        on: &str,
-        from: Sectors,
-        outcome: Outcome,
-    ) -> Result<(), Stopped> {
-        let what =
-            if on == extent.device { "read back".to_owned() } else { format!("looked for on {on} from sector {from}") };
-        self.pieces(flow, line, on, from, extent.sectors, IoOp::Read, outcome, &mut |memory, done| {
-            let label = Label::new(self.seed, &extent.device, extent.at + done, 0);
-            pattern::check(memory, label, &extent.device).map_err(|error| format!("{error} ({what})"))
-        })
-    }
-
-    /// I/O in pieces of at most [`STAMP_SECTORS`], which ends with the first error; `with` sees the memory before a write
-    /// and after a read.
-    #[allow(clippy::too_many_arguments)] // a range, an operation and what to do with it
-    fn pieces(
-        &self,
-        flow: Flow<'_>,
-        line: u32,
-        device: &str,
-        at: Sectors,
-        sectors: Sectors,
-        op: IoOp,
-        outcome: Outcome,
-        with: PieceOfMemory<'_>,
-    ) -> Result<(), Stopped> {
-        let slot = sectors.min(STAMP_SECTORS);
-        let what = |first: Sectors, count: Sectors| format!("{op:?} of {device} {first}+{count}").to_lowercase();
-        let saw = |found: Result<Vec<String>, Errno>| self.saw(flow, line, || what(at, sectors), &found);
-        let open = flow.actor.open(device, 1, slot).map_err(|errno| {
-            saw(Err(errno));
-            self.fail(line, format!("{device}: {errno:?}"))
-        })?;
-        let mut done = Sectors::ZERO;
-        while done < sectors {
-            let piece = slot.min(sectors - done);
-            let mut result = Ok(());
-            let mut use_it = |memory: &mut [u8]| result = with(&mut memory[..piece.bytes().0 as usize], done);
-            if op == IoOp::Write {
-                open.with_slot(0, &mut use_it);
-            }
-            open.submit(0, op, at + done, piece);
-            if let (_, Some(errno)) = open.reap() {
-                saw(Err(errno));
-                return self.expect(line, &what(at + done, piece), Err(errno), outcome);
-            }
-            if op == IoOp::Read {
-                open.with_slot(0, &mut use_it);
-            }
-            if let Err(message) = result {
-                saw(Ok(vec![message.clone()]));
-                self.note(|findings| findings.corruption.push(format!("line {line}: {message}")));
-                return Err(Stopped);
-            }
-            done += piece;
-        }
-        saw(Ok(Vec::new()));
-        self.expect(line, &what(at, sectors), Ok(()), outcome)
     }
 }
 

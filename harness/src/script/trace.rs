@@ -83,7 +83,8 @@ impl Script {
         if !lines.iter().any(|line| line.split(' ').any(is_number_of_device)) {
             return lines.to_vec();
         }
-        let names: Vec<String> = self.scenario.devices.iter().map(|device| format!("${}", device.name)).collect();
+        let devices = self.scenario.devices.iter().map(|device| &device.name).chain(&self.made);
+        let names: Vec<String> = devices.map(|device| format!("${device}")).collect();
         let names: BTreeMap<String, &String> = names.iter().map(|name| (actor.resolve(name), name)).collect();
         let word = |word| match names.get(word) {
             Some(name) if is_number_of_device(word) => name.as_str(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::head::Head;
 use super::loads::Named;
-use super::{devices, expect, explore, flow};
+use super::{devices, expect, explore, flow, snapshot};
 use crate::fields::Checked;
 use crate::matrix::Cell;
 use crate::node::{Kind, Node};
@@ -39,7 +39,8 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
     let step_nodes = section("steps");
     let params = param_nodes.as_ref().map_or(Some(BTreeMap::new()), |node| params(node, sink));
     let explored = explore_node.as_ref().map_or(Some(explore::DEFAULT), |node| explore::explore(node, sink));
-    let (scope, devices) = devices::devices(device_nodes.as_ref(), sink);
+    let (mut scope, devices) = devices::devices(device_nodes.as_ref(), sink);
+    step_nodes.iter().for_each(|node| snapshot::declare(node, &mut scope));
     let steps = step_nodes.as_ref().and_then(|node| {
         let steps = flow::list(node, &scope, sink)?;
         if steps.is_empty() {
@@ -49,6 +50,8 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
     });
     let expect = expect::expectations(root.get("expect"), head, cell, &scope, &Named::of(steps.as_deref()), sink);
     let (explore, steps_max) = explored?;
+    let (mut devices, steps) = (devices?, steps?);
+    devices.extend(snapshot::disks(&steps));
     Some(Scenario {
         id: head.id.clone(),
         about: head.about.clone(),
@@ -62,8 +65,8 @@ fn scenario(root: &Node, head: &Head, cell: &Cell, sink: &mut Sink<'_>) -> Check
         requires: head.requires.clone(),
         budget: head.budget,
         params: params?,
-        devices: devices?,
-        steps: steps?,
+        devices,
+        steps,
         expect: expect?,
     })
 }

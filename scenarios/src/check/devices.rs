@@ -56,7 +56,7 @@ pub(super) fn devices(node: Option<&Node>, sink: &mut Sink<'_>) -> (Scope, Check
     (scope, devices)
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -72,7 +72,18 @@ fn declared(name: &str, kind: Option<&DeviceKind>, scope: &Scope) -> Declared {
         Some(DeviceKind::Dm { over, levels, .. }) => (Sort::Dm { stacked: over.is_some(), levels: *levels }, None),
         None => (Sort::Unknown, None),
     };
-    Declared { name: name.to_owned(), sort, size }
+    let tabled = match kind {
+        Some(DeviceKind::Dm { table, .. }) => table.last().and_then(|line| end_of(line)),
+        _ => None,
+    };
+    Declared { name: name.to_owned(), sort, size, tabled }
+}
+
+/// Where a line of a table ends.
+fn end_of(line: &str) -> Option<Sectors> {
+    let mut words = line.split_whitespace();
+    let mut number = || words.next()?.parse::<u64>().ok();
+    Some(Sectors(number()?.checked_add(number()?)?))
 }
 
 fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> {

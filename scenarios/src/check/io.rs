@@ -8,12 +8,17 @@ use dmlab_units::{SECTOR_BYTES, Sectors};
 
 use super::scope::{Declared, Scope};
 use crate::fields::{Checked, Fields};
-use crate::node::Node;
+use crate::node::{Kind, Node};
 use crate::sink::Sink;
-use crate::{Action, Extent, IoFlag, IoOp, Outcome, Pass, Span, Submit, values};
+use crate::{Action, Extent, IoFlag, IoOp, Outcome, Pass, Span, Stomp, Submit, values};
 
 /// The kernel counts a bio's bytes in 32 bits (`bi_size`).
 const BIO_SECTORS_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES;
+
+/// What a part of a device is counted in where nothing is said: 4 KiB.
+const BLOCK: Sectors = Sectors(8);
+/// As many sectors as one I/O of a stamp has.
+const BLOCK_MAX: u64 = 2048;
 
 const OPS: &values::Words<IoOp> = &[
     ("read", IoOp::Read),
@@ -75,12 +80,43 @@ fn flags(node: &Node, sink: &mut Sink<'_>) -> Checked<Vec<IoFlag>> {
     Some(flags)
 }
 
+/// A range, or so much of the device, in blocks.
 pub(super) fn stamp(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    pattern(node, "a `stamp` step", Scope::device, scope, sink).map(Action::Stamp)
+    let mut fields = Fields::open(node, "a `stamp` step", sink)?;
+    let on = fields.required("on", |node, sink| scope.device(node, sink));
+    let at = fields.or("at", Sectors::ZERO, |node, sink| values::sectors(node, 0, sink));
+    let sectors = fields.optional("sectors", |node, sink| values::sectors(node, 1, sink));
+    let percent = fields.optional("percent", |node, sink| values::count(node, 1..=100, sink));
+    let block = fields.or("block", BLOCK, |node, sink| values::number(node, 1..=BLOCK_MAX, sink).map(Sectors));
+    let outcome = fields.or("expect", Outcome::Ok, values::outcome);
+    let span = fields.span();
+    fields.finish()?;
+    let (on, at, sectors, percent, block, outcome) = (on?, at?, sectors?, percent?, block?, outcome?);
+    let other = |keys: [&'static str; 2]| keys.into_iter().find_map(|key| Some((key, node.get(key)?)));
+    match (sectors, percent) {
+        (Some(sectors), None) => match other(["percent", "block"]) {
+            None => Some(Action::Stamp(Pass { extent: extent(node, on, at, sectors, sink)?, outcome })),
+            Some((key, node)) => sink.refuse(node.span, format!("`{key}` goes with `percent`; here is a range")),
+        },
+        (None, Some(percent)) => match other(["at", "sectors"]) {
+            None => Some(Action::Stomp(Stomp { device: on.name, percent, block, outcome })),
+            Some((key, node)) => {
+                sink.refuse(node.span, format!("`{key}` says where; `percent` leaves that to the seed"))
+            }
+        },
+        (Some(_), Some(_)) => {
+            sink.refuse(span, "a `stamp` step has a range (`sectors`) or a part (`percent`); here are both")
+        }
+        (None, None) => sink.refuse(span, "a `stamp` step has a range (`sectors`) or a part (`percent`); here is none"),
+    }
 }
 
+/// All of a device that was ever stamped, or a range of it.
 pub(super) fn verify(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
-    pattern(node, "a `verify` step", Scope::device, scope, sink).map(Action::Verify)
+    match &node.kind {
+        Kind::Scalar(_) => Some(Action::VerifyAll(scope.device(node, sink)?.name)),
+        _ => pattern(node, "a `verify` step", Scope::device, scope, sink).map(Action::Verify),
+    }
 }
 
 pub(super) fn mount(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {

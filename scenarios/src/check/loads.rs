@@ -50,6 +50,7 @@ impl Named {
                 Action::Parallel(tasks) | Action::Background(tasks) => {
                     tasks.iter().for_each(|(_, steps)| self.gather(steps));
                 }
+                Action::Steps(steps) => self.gather(steps),
                 Action::Repeat(repeat) => self.gather(&repeat.steps),
                 Action::MustBlock(must_block) => self.gather(&must_block.steps),
                 _ => {}

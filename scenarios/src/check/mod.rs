@@ -14,6 +14,7 @@ mod bound;
 mod cell;
 mod control;
 mod devices;
+mod each;
 mod expect;
 mod explore;
 mod fault;
@@ -26,6 +27,7 @@ mod printed;
 mod relation;
 mod requires;
 mod scope;
+mod snapshot;
 mod steps;
 mod table;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! mistake everything is believed, so that the mistake is reported once.
 //! Not here: reading declarations (`devices`), table lines (`table`).
 
+use std::cell::Cell;
 use std::fmt;
 
 use dmlab_units::Sectors;
@@ -13,6 +14,9 @@ use crate::nearest;
 use crate::node::Node;
 use crate::sink::{Sink, shown};
 use crate::{Span, values};
+
+/// Values that the `each` steps of a scenario may make: as many as a file may have.
+pub(super) const UNROLLED_MAX: usize = 100_000;
 
 /// What is known about a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +43,20 @@ pub(super) struct Declared {
     pub(super) sort: Sort,
     /// Its size, where it does not take a table to know it.
     pub(super) size: Option<Sectors>,
+    /// The size that its declared table gives a dm device.
+    pub(super) tabled: Option<Sectors>,
 }
 
 /// The devices so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     declared: Vec<Declared>,
+    /// What steps make: snapshots and their layers.
+    made: Vec<Declared>,
+    /// Every snapshot and the volume that it is of.
+    snapshots: Vec<(String, String)>,
+    /// Values that `each` steps have made so far.
+    unrolled: Cell<usize>,
     /// Every name of the file with its line, also those that come later.
     names: Vec<(String, u32)>,
     /// There is no readable list of devices: every name is believed.
@@ -53,7 +65,7 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn new(names: Vec<(String, u32)>) -> Self {
-        Self { declared: Vec::new(), names, open: false }
+        Self { names, ..Self::default() }
     }
 
     /// The scope of a scenario whose devices cannot be read: every name is believed.
@@ -70,14 +82,49 @@ impl Scope {
         self.declared.push(device);
     }
 
+    /// What a step makes of this name, once.
+    pub(super) fn make(&mut self, name: String, sort: Sort) {
+        if self.made.iter().all(|made| made.name != name) {
+            self.made.push(Declared { name, sort, size: None, tabled: None });
+        }
+    }
+
+    /// A snapshot of the volume `of`; the first volume of a name counts.
+    pub(super) fn make_snapshot(&mut self, name: &str, of: &str) {
+        if self.volume_of(name).is_none() {
+            self.snapshots.push((name.to_owned(), of.to_owned()));
+        }
+    }
+
+    /// The volume that a snapshot is of, if some step takes a snapshot of this name.
+    pub(super) fn volume_of(&self, snapshot: &str) -> Option<&str> {
+        self.snapshots.iter().find(|(name, _)| name == snapshot).map(|(_, of)| of.as_str())
+    }
+
+    /// The names of all snapshots.
+    pub(super) fn snapshots(&self) -> Vec<&str> {
+        self.snapshots.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether `devices` has it.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.declared.iter().any(|device| device.name == name)
+    }
+
+    /// Counts values that an `each` step makes; `None` when they are too many.
+    pub(super) fn unroll(&self, values: usize) -> Checked<()> {
+        self.unrolled.set(self.unrolled.get().saturating_add(values));
+        (self.unrolled.get() <= UNROLLED_MAX).then_some(())
+    }
+
     /// The device that `name` stands for: a declared one, or a lower level of a stacked one (`top.1`).
     pub(super) fn find(&self, name: &str) -> Option<Declared> {
-        let exact = |name: &str| self.declared.iter().find(|device| device.name == name);
+        let exact = |name: &str| self.declared.iter().chain(&self.made).find(|device| device.name == name);
         if let Some(device) = exact(name) {
             return Some(device.clone());
         }
         if self.open {
-            return Some(Declared { name: name.to_owned(), sort: Sort::Unknown, size: None });
+            return Some(Declared { name: name.to_owned(), sort: Sort::Unknown, size: None, tabled: None });
         }
         let (base, level) = name.split_once('.')?;
         let device = exact(base)?;
@@ -93,7 +140,7 @@ impl Scope {
 
     /// Reports that `name` at `span` is no device, and why.
     pub(super) fn report_unknown(&self, name: &str, span: Span, sink: &mut Sink<'_>) {
-        let known: Vec<&str> = self.declared.iter().map(|device| device.name.as_str()).collect();
+        let known: Vec<&str> = self.declared.iter().chain(&self.made).map(|device| device.name.as_str()).collect();
         if let Some((_, line)) = self.names.iter().find(|(later, _)| later == name) {
             let message = format!("{} is declared only in line {line}; a device stands on earlier ones", shown(name));
             return sink.error_help(span, message, nearest::list("declared so far", &known));

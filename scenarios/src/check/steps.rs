@@ -2,10 +2,10 @@
 //!
 //! Invariants: a step is a map with exactly one key, the action; every step has the line it stands in; recursion is
 //! bounded by the nesting that `yaml` allows.
-//! Not here: the actions themselves (`control`, `admin`, `printed`, `io`, `load`, `fault`, `flow`).
+//! Not here: the actions themselves (`control`, `snapshot`, `admin`, `printed`, `io`, `load`, `fault`, `flow`, `each`).
 
 use super::scope::Scope;
-use super::{admin, control, fault, flow, io, load, printed};
+use super::{admin, control, each, fault, flow, io, load, printed, snapshot};
 use crate::fields::Checked;
 use crate::nearest;
 use crate::node::{Kind, Node};
@@ -19,6 +19,9 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("suspend", control::suspend),
     ("resume", control::resume),
     ("remove", control::remove),
+    ("snapshot", snapshot::snapshot),
+    ("drop", snapshot::drop),
+    ("merge", snapshot::merge),
     ("clear", admin::clear),
     ("rename", admin::rename),
     ("set_uuid", admin::set_uuid),
@@ -42,6 +45,7 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("parallel", flow::parallel),
     ("background", flow::background),
     ("join", flow::join),
+    ("each", each::each),
     ("repeat", flow::repeat),
     ("wait", flow::wait),
     ("must_block", flow::must_block),

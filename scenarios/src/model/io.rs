@@ -78,3 +78,17 @@ pub struct Pass {
     /// What it must end in.
     pub outcome: Outcome,
 }
+
+/// Stamps on so much of a device, in blocks that the seed chooses.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stomp {
+    /// The device.
+    pub device: String,
+    /// Percent of its blocks, from 1 to 100; at least one block.
+    pub percent: u32,
+    /// Size of a block; what is left of a device after its last whole block is not stamped.
+    pub block: Sectors,
+    /// What they must end in.
+    pub outcome: Outcome,
+}

@@ -1,7 +1,7 @@
 //! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
 //!
 //! Reading order: [`Scenario`], then its parts: `device`, `step` with `admin`, `flow`, `printed`, `outcome`,
-//! `io`, `load` and `fault`, `expect` with `load_bound`, `explore`.
+//! `io`, `load`, `snapshot` and `fault`, `expect` with `load_bound`, `explore`.
 //!
 //! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
 //! tokens are still the scenario's own names (`$name`), each backend puts its own `major:minor` there; sizes are in
@@ -23,6 +23,7 @@ mod outcome;
 mod printed;
 mod requires;
 mod scenario;
+mod snapshot;
 mod step;
 
 pub use admin::{Admin, Verb};
@@ -32,11 +33,12 @@ pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;
 pub use flow::{Condition, MustBlock, Repeat, Wait};
-pub use io::{Extent, IoFlag, IoOp, Pass, Submit};
+pub use io::{Extent, IoFlag, IoOp, Pass, Stomp, Submit};
 pub use load::{BlockSizes, Distribution, Load, Rate, Rw, Think};
 pub use load_bound::{Amount, Figure, FigureBound, FigureUnit, LoadBound, LoadRef, Statistic};
 pub use outcome::{Errno, Outcome};
 pub use printed::{Field, Pattern, Printed, Wanted};
 pub use requires::{KernelBound, Requires};
 pub use scenario::{Runtime, Scenario};
+pub use snapshot::{Cow, DropSnapshots, MergeSnapshot, SnapshotOf, Store, TakeSnapshot};
 pub use step::{Action, Step, SuspendHow};

@@ -2,11 +2,14 @@
 //!
 //! Invariants: a step has one action and the line it stands in; every device it names is declared.
 //! Not here: repetition and waiting (`flow`), what is printed (`printed`), single bios (`io`), loads (`load`), faults
-//! (`fault`).
+//! (`fault`), snapshots (`snapshot`).
 
 use dmlab_units::{Nanos, Sectors};
 
-use super::{Admin, Extent, Fault, Load, MustBlock, Outcome, Pass, Printed, Repeat, Submit, Wait};
+use super::{
+    Admin, DropSnapshots, Extent, Fault, Load, MergeSnapshot, MustBlock, Outcome, Pass, Printed, Repeat, Stomp, Submit,
+    TakeSnapshot, Wait,
+};
 
 /// A step and where it stands in the file.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -73,6 +76,12 @@ pub enum Action {
         /// What must come of it.
         outcome: Outcome,
     },
+    /// Take snapshots of a volume.
+    Snapshot(TakeSnapshot),
+    /// Remove snapshots.
+    Drop(DropSnapshots),
+    /// Merge a snapshot into its volume.
+    Merge(MergeSnapshot),
     /// Messages, events, names and the like.
     Admin(Admin),
     /// What `dmsetup status` must print.
@@ -85,6 +94,10 @@ pub enum Action {
     Run(Box<Load>),
     /// Write a pattern that says of each sector which device and sector it was written to.
     Stamp(Pass),
+    /// The same on blocks here and there.
+    Stomp(Stomp),
+    /// Read all of a device back that was ever stamped.
+    VerifyAll(String),
     /// Read a pattern back: every sector that can be read must hold what was stamped.
     Verify(Pass),
     /// A stamped extent of `of` must lie, byte for byte, at `on` below it.
@@ -120,6 +133,8 @@ pub enum Action {
     Background(Vec<(String, Vec<Step>)>),
     /// Wait until these tasks of the same list have ended; no name stands for all of them.
     Join(Vec<String>),
+    /// Several steps, one after another.
+    Steps(Vec<Step>),
     /// The same steps several times.
     Repeat(Repeat),
     /// Wait until something has come true.

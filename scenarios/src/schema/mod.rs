@@ -16,6 +16,7 @@ mod fault;
 mod head;
 mod load;
 mod print;
+mod snapshot;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! The description of steps: dmsetup's verbs, bios and patterns, flow.
 //!
-//! Not here: loads (`load`), faults (`fault`).
+//! Not here: loads (`load`), faults (`fault`), snapshots (`snapshot`).
 
 use super::fault::{FAULT, HEAL};
 use super::load::LOAD;
+use super::snapshot::{DROP, EACH, MERGE, SNAPSHOT};
 use super::texts::{
     AFTER, AT, DURATION, FIELD, FILLED, ON, OUTCOME, PATTERN, PRINTED_LINE, REFERENCE, SECTORS, TABLE_LINE, TASK,
     TRUTH, WORD,
@@ -13,7 +14,7 @@ use super::words::{Key, Map, Shape, Value, choice, fields, may, must, or, words}
 /// The kernel counts a bio's bytes in 32 bits.
 const BIO_SECTORS: Value = Value::Number(1, (u32::MAX / 512) as u64);
 
-const EXPECT: &str = "What must come of it: `ok`, an error, `refused` (any error), or either.";
+pub(super) const EXPECT: &str = "What must come of it: `ok`, an error, `refused` (any error), or either.";
 const DEVICE: &str = "The dm device.";
 
 /// One step.
@@ -34,6 +35,9 @@ pub(super) static STEP: Map = choice(
             "Resume a dm device; the inactive table becomes live.",
         ),
         may("remove", Value::Either(&[ON, Value::Map(&REMOVE)]), "Remove a dm device."),
+        may("snapshot", Value::Map(&SNAPSHOT), "Take snapshots of a volume, as LVM does."),
+        may("drop", DROP, "Remove snapshots."),
+        may("merge", MERGE, "Merge a snapshot into its volume."),
         may("clear", Value::Either(&[ON, Value::Map(&CLEAR)]), "Drop the inactive table of a dm device."),
         may("rename", Value::Map(&RENAME), "Give a dm device another name."),
         may("set_uuid", Value::Map(&SET_UUID), "Give a dm device a uuid."),
@@ -45,7 +49,11 @@ pub(super) static STEP: Map = choice(
         may("table", Value::Map(&TABLE), "What `dmsetup table` must print."),
         may("submit", Value::Map(&SUBMIT), "Submit one bio and wait for it."),
         may("stamp", Value::Map(&STAMP), "Write sectors that say which device and sector they are."),
-        may("verify", Value::Map(&VERIFY), "Read stamped sectors back; anything else is corruption."),
+        may(
+            "verify",
+            Value::Either(&[ON, Value::Map(&VERIFY)]),
+            "Read stamped sectors back, of a device or a range of it; anything else is corruption.",
+        ),
         may("layout", Value::Map(&LAYOUT), "What was stamped on one device must lie at a place of another."),
         may("load", Value::Map(&LOAD), "A load in fio's words."),
         may("mount", Value::Map(&MOUNT), "A file system lives on a dm device from now on."),
@@ -69,6 +77,7 @@ pub(super) static STEP: Map = choice(
             Value::OneOrMore(&Value::Scalar(&TASK)),
             "Wait until these background tasks of this list have ended; `all` for all that are under way.",
         ),
+        may("each", Value::Map(&EACH), "Do steps for each of several numbers."),
         may("repeat", Value::Map(&REPEAT), "Do steps several times."),
         may("wait", Value::Map(&WAIT), "Look again and again until something has come true."),
         may("must_block", Value::Map(&MUST_BLOCK), "Steps that must take their time."),
@@ -284,16 +293,19 @@ static SUBMIT: Map = fields(
     ],
 );
 
-static STAMP: Map = fields(
-    "a `stamp` step",
-    "Write sectors that say which device and sector they are.",
-    &[
+static STAMP: Map = Map {
+    what: "a `stamp` step",
+    about: "Write sectors that say which device and sector they are: a range, or blocks here and there.",
+    keys: &[
         must("on", ON, "The device."),
         or("at", "0", AT, "The first sector."),
-        must("sectors", SECTORS, "How many sectors."),
+        may("sectors", SECTORS, "How many sectors."),
+        may("percent", Value::Number(1, 100), "So much of the device, in blocks that the seed chooses."),
+        or("block", "8", Value::Number(1, 2048), "Sectors of such a block."),
         or("expect", "ok", OUTCOME, "What it must end in; the first error ends it."),
     ],
-);
+    shape: Shape::OneOf(&["sectors", "percent"]),
+};
 
 static VERIFY: Map = fields(
     "a `verify` step",

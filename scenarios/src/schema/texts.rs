@@ -82,6 +82,20 @@ pub(super) static DEVICE: Text = Text {
     examples: &["t", "top.1"],
 };
 
+pub(super) static SNAPSHOTS: Text = Text {
+    about: "the name of a snapshot: a-z, 0-9 and `_`, a letter first; or several, `snap{1..8}`",
+    pattern: "^[a-z][a-z0-9_]*(\\{[0-9_]+\\.\\.[0-9_]+\\})?$",
+    also: Also::Scalars,
+    examples: &["snap0", "snap{1..8}"],
+};
+
+pub(super) static COW: Text = Text {
+    about: "`auto`, a size in bytes, or a device",
+    pattern: "^([0-9]+([kKmMgGtT][iI]?[bB]?|[bB])?|[a-z][a-z0-9_.-]*)$",
+    also: Also::Scalars,
+    examples: &["auto", "1MiB", "c"],
+};
+
 pub(super) static REFERENCE: Text = Text {
     about: "`$name` of an earlier device",
     pattern: r"^\$[a-z][a-z0-9_]{0,63}(\.[1-9][0-9]*)?$",

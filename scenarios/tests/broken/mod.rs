@@ -58,6 +58,11 @@ steps:
   - fault: { slab: { pool: t.*, fail: { rate: 50% } } }
   - fault: { io: { on: d, op: write, sectors: 0..8, fail: always } }
   - heal: all
+  - snapshot: { of: t, as: "s{1..2}", cow: auto, store: PO, chunk: 16 }
+  - each: { name: i, to: 2, do: { drop: "s${i}" } }
+  - snapshot: { of: t, as: last, cow: d }
+  - stamp: { on: last, percent: 20, block: 4 }
+  - merge: { snapshot: last, within: 1s }
   - parallel: { io: { sleep: 1ms } }
   - repeat: { times: 2, do: [{ sleep: 2ms }] }
 expect:
@@ -81,7 +86,7 @@ pub(crate) const BROKEN: &[Row] = &[
     row(ByBoth, "an empty step", "- create: t", "- {}", "an empty map is not a step"),
     row(ByBoth, "fio's other word", "iodepth: 4", "io_depth: 4", "did you mean `iodepth`?"),
     row(ByBoth, "a load without a device", "load: { on: d, ", "load: { ", "`on` is missing in a `load` step"),
-    row(ByBoth, "a stamp without a length", "at: 0, sectors: 8 }", "at: 0 }", "`sectors` is missing"),
+    row(ByBoth, "a stamp without a length", "at: 0, sectors: 8 }", "at: 0 }", "here is none"),
     row(ByBoth, "a fault of what", "fault: { slab:", "fault: { memory:", "not the key of a `fault` step"),
     row(ByBoth, "when it fails", "{ rate: 50% }", "{ often: 50% }", "not the key of what fails"),
     row(ByBoth, "an unknown parameter", "reserved_bio_based_ios: 1", "reserved_ios: 1", "not a module parameter"),
@@ -147,7 +152,48 @@ pub(crate) const BROKEN: &[Row] = &[
         "tags: [example]\n...\n---\na: b",
         "a second document begins here",
     ),
+    row(ByBoth, "a snapshot of nothing", "snapshot: { of: t, as: last,", "snapshot: { as: last,", "`of` is missing"),
+    row(ByBoth, "a snapshot without a name", "as: last, ", "", "`as` is missing in a `snapshot` step"),
+    row(ByBoth, "an unknown store", "store: PO", "store: PX", "is not an exception store"),
+    row(ByBoth, "a key of LVM's", "store: PO", "size: 1m", "\"size\" is not a key of a `snapshot` step"),
+    row(ByBoth, "snapshots in brackets", "as: \"s{1..2}\"", "as: \"s[1..2]\"", "is not the name of a snapshot"),
+    row(ByBoth, "a part of nothing", "percent: 20", "percent: 0", "is not a whole number from 1 to 100"),
+    row(ByBoth, "a part and a range", "percent: 20, block: 4", "percent: 20, sectors: 4", "here are both"),
+    row(ByBoth, "each without an end", "name: i, to: 2, do", "name: i, do", "`to` is missing in an `each` step"),
     // What takes several values to know.
+    row(
+        ByDmlab,
+        "a snapshot of a leaf",
+        "snapshot: { of: t, as: last",
+        "snapshot: { of: d, as: last",
+        "only dm devices",
+    ),
+    row(
+        ByDmlab,
+        "an unknown volume",
+        "snapshot: { of: t, as: last",
+        "snapshot: { of: u, as: last",
+        "not a declared device",
+    ),
+    row(ByDmlab, "a snapshot of a snapshot", "of: t, as: last", "of: s1, as: last", "`s1` is a snapshot itself"),
+    row(ByDmlab, "a snapshot like a device", "as: last", "as: m", "\"m\" is a device of `devices` already"),
+    row(ByDmlab, "names that do not count up", "\"s{1..2}\"", "\"s{2..1}\"", "is not the name of a snapshot"),
+    row(ByDmlab, "a chunk that is no power", "chunk: 16", "chunk: 57", "a chunk of 57 sectors is not a power of two"),
+    row(ByDmlab, "a chunk beyond all", "chunk: 16", "chunk: 4194304", "is too large"),
+    row(ByDmlab, "no chunk size at all", "store: PO, chunk: 16", "store: N, chunk: 0", "no chunk size of its own"),
+    row(ByDmlab, "a cow too small", "cow: auto", "cow: 8k", "too few for one exception"),
+    row(ByDmlab, "one cow for two", "cow: auto", "cow: d", "holds the copies of one snapshot, not of 2"),
+    row(ByDmlab, "a cow on itself", "cow: d }", "cow: t }", "`t` cannot hold the copies"),
+    row(ByDmlab, "a drop of an unknown one", "drop: \"s${i}\"", "drop: \"z${i}\"", "no step takes a snapshot \"z1\""),
+    row(
+        ByDmlab,
+        "a merge of an unknown one",
+        "snapshot: last, within",
+        "snapshot: lost, within",
+        "did you mean `last`?",
+    ),
+    row(ByDmlab, "each of nothing", "name: i, to: 2", "name: i, to: 0", "from 1 to 0 there is no number"),
+    row(ByDmlab, "each without end", "name: i, to: 2", "name: i, to: 1000000", "written out"),
     row(ByDmlab, "repeat without an end", "times: 2, do", "do", "a `repeat` step without an end"),
     row(ByDmlab, "a device that is not there", "stamp: { on: t", "stamp: { on: u", "is not a declared device"),
     row(ByDmlab, "a device on itself", "linear $d 0", "linear $t 0", "declared only in line"),

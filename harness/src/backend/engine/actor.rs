@@ -3,12 +3,12 @@
 //! Invariants: all names are the scenario's; an engine error number is the scenario's of the same name.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as HostMutex, PoisonError};
 
 use dmlab_engine::block::{BlkStatus, Device};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
-use dmlab_engine::sync::{Completion, Variable};
+use dmlab_engine::sync::{Completion, Mutex, Variable};
 use dmlab_engine::{block::DevId, dm};
 use dmlab_scenarios::{Errno, Fault, SuspendHow};
 use dmlab_units::{Nanos, Sectors, Seed};
@@ -23,6 +23,8 @@ pub(super) struct World {
     /// The devices that are not dm's, by their names in the scenario.
     pub leaves: BTreeMap<String, Arc<Device>>,
     pub seed: Seed,
+    /// The locks that flows share, by name, made when they are first asked for.
+    pub locks: HostMutex<BTreeMap<String, Arc<Mutex<()>>>>,
     /// Whether the clock moves by itself.
     pub measures: bool,
 }
@@ -146,6 +148,16 @@ impl Actor for EngineActor<'_> {
         });
         ended.declare_completer(self.current, task);
         Box::new(Ended { current: self.current, ended })
+    }
+
+    fn exclusively(&self, lock: &str, what: &mut dyn FnMut()) {
+        // Held for the look-up alone: nothing in it is a step of a schedule.
+        let mut locks = self.world.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = locks.entry(lock.to_owned());
+        let lock = Arc::clone(known.or_insert_with(|| Arc::new(Mutex::new(self.current.runtime(), lock, ()))));
+        drop(locks);
+        let _held = lock.lock(self.current);
+        what();
     }
 
     fn flag(&self, name: &str) -> Arc<dyn Flag> {

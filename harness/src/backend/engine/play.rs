@@ -74,8 +74,13 @@ impl Play {
             Ok(leaves) => leaves,
             Err(why) => return self.script.refuse(why),
         };
-        let world =
-            World { machine: Arc::clone(&machine), leaves, seed: self.seed.derive("faults"), measures: self.measures };
+        let world = World {
+            machine: Arc::clone(&machine),
+            leaves,
+            seed: self.seed.derive("faults"),
+            locks: Mutex::default(),
+            measures: self.measures,
+        };
         let actor = EngineActor { current, world: Arc::new(world) };
         self.script.perform(&actor);
         self.tear_down(current, &actor, &machine);

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub began: Instant,
     pub vitals: Arc<Vitals>,
     pub watch: Arc<dyn Watch>,
+    /// The locks that flows share, by name.
+    pub locks: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     /// Up when nobody waits for the end of the script any more.
     pub over: AtomicBool,
 }
@@ -204,6 +206,14 @@ impl Actor for KernelActor {
 
     fn unmount(&self, _device: &str) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
+    }
+
+    fn exclusively(&self, lock: &str, what: &mut dyn FnMut()) {
+        let mut locks = self.world.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = Arc::clone(locks.entry(lock.to_owned()).or_default());
+        drop(locks);
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        what();
     }
 
     fn flag(&self, _name: &str) -> Arc<dyn Flag> {

@@ -64,6 +64,7 @@ fn each_step<'a>(steps: &'a [Step], look: &mut dyn FnMut(&'a Step)) {
             Action::Parallel(branches) | Action::Background(branches) => {
                 branches.iter().for_each(|(_, steps)| each_step(steps, look));
             }
+            Action::Steps(steps) => each_step(steps, look),
             Action::Repeat(repeat) => each_step(&repeat.steps, look),
             Action::MustBlock(must_block) => each_step(&must_block.steps, look),
             _ => {}

@@ -150,6 +150,7 @@ fn on_stage(
         began: Instant::now(),
         vitals: Arc::default(),
         watch: Arc::clone(watch),
+        locks: Mutex::default(),
         over: AtomicBool::new(false),
     });
     let (sender, ended) = channel();

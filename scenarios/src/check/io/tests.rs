@@ -114,7 +114,7 @@ fn a_bio_has_a_place_and_a_flush_has_none() {
                 "submit: { on: d, op: trim, sectors: 1 }",
                 "x:5:26: \"trim\" is not an operation (allowed here: read, write, flush, discard, secure-erase, write-zeroes)",
             ),
-            ("stamp: { on: d }", "x:5:12: `sectors` is missing in a `stamp` step"),
+            ("stamp: { on: d }", "x:5:12: a `stamp` step has a range (`sectors`) or a part (`percent`); here is none"),
             ("stamp: d", "x:5:12: \"d\" is not a `stamp` step"),
             ("layout: { of: t, sectors: 1, is: d }", "x:5:38: \"d\" is not the place in a `layout` step"),
         ],
