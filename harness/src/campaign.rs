@@ -22,6 +22,7 @@ use crate::judge::{
     Judgement, judge, judge_kernel, lock_order_mismatch, mismatches, proof_of, strength_mismatch, unseen, verdict_of,
 };
 use crate::plan::{Plan, RunOn};
+use crate::script::Trace;
 use crate::tally::{Peaks, Tally};
 use crate::watch::{OnProgress, unwatched};
 
@@ -229,6 +230,10 @@ fn exploration(plan: &Plan, explored: &Explored, tally: &Tally) -> Exploration {
     }
 }
 
+fn json_of(trace: &Trace) -> serde_json::Value {
+    serde_json::to_value(trace).expect("a trace is texts and numbers")
+}
+
 fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: &Peaks) -> CellRecord {
     let mismatches = mismatches(plan, judgement, performance);
     let findings = &performance.findings;
@@ -262,5 +267,6 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         pools: peaks.records(),
         counters,
         entry_order: performance.entry_order.clone(),
+        trace: (plan.run_on == RunOn::Kernel).then(|| json_of(&findings.trace)),
     }
 }

@@ -129,11 +129,13 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/timed-depth-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/timed-queue-depth", &[("planted", "one-channel")], "verdict fail, expected pass"),
     mutation("snapshot/cow-throttle", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/cow-throttle-orders", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/errors-invalidate", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
     mutation("snapshot/merge", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
     mutation("snapshot/origin-alone", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/overflow", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/point-in-time", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
+    mutation("snapshot/read-overtaken", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
     mutation("snapshot/read-vs-copy", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
     // A split that dispatches before it maps again needs nobody's help: the expected hang must be missed.
     mutation("snapshot/split-read-offload", &[("split", "depth-first")], "verdict pass, expected hang"),

@@ -62,6 +62,9 @@ pub struct CellRecord {
     pub counters: BTreeMap<String, u64>,
     /// The order in which entries reached the device, where the scenario asks for it.
     pub entry_order: Vec<String>,
+    /// What each step was answered, on a kernel: what `dmlab conform` compares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<serde_json::Value>,
 }
 
 impl CellRecord {

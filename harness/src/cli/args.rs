@@ -19,7 +19,7 @@ use crate::doctor::Need;
 use crate::plan;
 use crate::plan::Shard;
 
-pub use self::kernel::{AccelWish, BootArgs, FetchArgs, GuestWishes, KernelArgs, KernelCommand};
+pub use self::kernel::{AccelWish, BootArgs, BuildArgs, FetchArgs, GuestWishes, KernelArgs, KernelCommand};
 
 /// Benchmarking and fault injection around Linux device-mapper.
 ///

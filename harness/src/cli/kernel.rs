@@ -7,15 +7,16 @@ use std::sync::atomic::AtomicBool;
 use dmlab_results::ExitCode;
 
 use super::Failure;
-use super::args::{BootArgs, FetchArgs, KernelArgs, KernelCommand};
+use super::args::{BootArgs, BuildArgs, FetchArgs, KernelArgs, KernelCommand};
 use super::guests;
 use super::output::Output;
 use crate::backend::guest::{End, hello};
-use crate::kernels::{STOCK, fetch};
+use crate::kernels::{BuildError, BuildWishes, STOCK, build, fetch, mutation_of};
 
 pub(super) fn kernel(args: &KernelArgs, output: &Output, interrupt: &AtomicBool) -> Result<ExitCode, Failure> {
     match &args.command {
         KernelCommand::Fetch(args) => fetch_all(args, output),
+        KernelCommand::Build(args) => build_all(args, output),
         KernelCommand::List => list(output),
         KernelCommand::Boot(args) => boot(args, output, interrupt),
     }
@@ -29,6 +30,34 @@ fn fetch_all(args: &FetchArgs, output: &Output) -> Result<ExitCode, Failure> {
         let fetched = fetch(name, &store, &tools).map_err(|error| Failure::Setup(format!("{name}: {error}")))?;
         let how = if fetched.was_there { "is there already" } else { "fetched" };
         output.print(&format!("{name}: {how}: {} ({})", fetched.kernel.release, fetched.kernel.origin));
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn build_all(args: &BuildArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let names = if args.names.is_empty() { build::names() } else { args.names.clone() };
+    if args.list {
+        for name in &names {
+            let what = mutation_of(name).map_or_else(
+                || "everything that watches: lockdep, hung tasks, slab poisoning, injection of faults".to_owned(),
+                |edits| format!("{} in {}: {}", edits.verdict, edits.scenario, edits.about),
+            );
+            output.print(&format!("{name}\n  {what}\n"));
+        }
+        return Ok(ExitCode::Ok);
+    }
+    let (store, tools) = (guests::store()?, guests::tools());
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = args.jobs.map_or(processors, usize::from);
+    let wishes = BuildWishes { source: args.source.clone(), jobs };
+    for name in &names {
+        let built = build(name, &store, &tools, &wishes, &|text| output.note(text));
+        let built = built.map_err(|error| match error {
+            BuildError::Unknown { .. } => Failure::Usage(error.to_string()),
+            error => Failure::Setup(format!("{name}: {error}")),
+        })?;
+        let how = if built.was_there { "is there already" } else { "built" };
+        output.print(&format!("{name}: {how}: {}\n", built.kernel.release));
     }
     Ok(ExitCode::Ok)
 }

@@ -11,10 +11,18 @@ use std::process::{Command, Stdio};
 const PACKAGES: &[(&str, &str)] = &[
     ("apt-cache", "apt"),
     ("apt-get", "apt"),
+    ("bc", "bc"),
+    ("bison", "bison"),
     ("dpkg-deb", "dpkg"),
+    ("flex", "flex"),
+    ("gcc", "gcc"),
     ("gzip", "gzip"),
+    ("ld", "binutils"),
+    ("make", "make"),
+    ("perl", "perl"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("setpriv", "util-linux"),
+    ("tar", "tar"),
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
 ];

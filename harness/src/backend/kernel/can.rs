@@ -83,7 +83,7 @@ pub fn unmet(kernel: &RunningKernel, document: &Document, cell: &Cell, scenario:
 /// An algorithm is what this kernel does, or it is not run.
 fn algorithms(kernel: &RunningKernel, document: &Document, cell: &Cell) -> Option<String> {
     let here = kernel.as_of();
-    let does = Variants::as_of(here);
+    let does = kernel.variants();
     let as_of = cell.get(AS_OF).or(document.as_of());
     if let Some(named) = as_of.and_then(|named| named.parse().ok())
         && Variants::as_of(named) != does

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `session` ([`RunningKernel`]: what there is, opened once), `modules`, `dm` over `wire` and `sys`
 //! (the ioctls), `leaves` (the devices below), `actor` and `io` (the seam's operations on OS threads), `stage` (one
-//! performance, watched), `vitals` (who does what since when, for detectors), `teardown` and `journal` (nothing is left
+//! performance, watched), `vitals` (who does what since when, for detectors), `senses` (the detectors), `teardown` and `journal` (nothing is left
 //! behind), `can` (what a scenario may ask of a kernel).
 //!
 //! Invariants: whatever is made bears the run's name or stands in its journal before it is used, and nothing else is ever
@@ -18,6 +18,7 @@ mod knobs;
 mod leaves;
 pub mod modules;
 mod nodes;
+mod senses;
 mod session;
 mod stage;
 mod sys;

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Mutex;
 
-use dmlab_engine::variants::Kernel;
+use dmlab_engine::variants::{Kernel, Variants};
 
 use super::dm::DmControl;
 use super::journal::Journal;
 use super::modules::{Loaded, Modules};
 use super::{KernelError, modules};
+use crate::kernels::mutation_of_release;
 
 /// Begins the name of everything that dmlab makes in a kernel.
 pub(super) const PREFIX: &str = "dmlab-";
@@ -75,6 +76,11 @@ impl RunningKernel {
         as_of(&self.release)
     }
 
+    /// The algorithms that it has: those of its release, and the old ones that were put back (`kernels::edits`).
+    pub fn variants(&self) -> Variants {
+        variants(&self.release)
+    }
+
     /// How a device of the scenario is called in the kernel.
     pub fn name_of(&self, device: &str) -> String {
         format!("{}{device}", self.prefix())
@@ -120,6 +126,15 @@ impl RunningKernel {
         super::stage::locked(&self.ours).remove(module);
         Ok(())
     }
+}
+
+/// The algorithms of a release; the end of its name tells which old ones were put back.
+fn variants(release: &str) -> Variants {
+    let mut variants = Variants::as_of(as_of(release));
+    for (axis, value) in mutation_of_release(release).map(|edits| edits.variants).unwrap_or_default() {
+        variants.set(&axis, &value).expect("tested: mutations name values of the engine");
+    }
+    variants
 }
 
 /// Wishes and plans hold one, and are printed when a test fails.

@@ -2,7 +2,7 @@
 //! outside, because what it does may never end.
 //!
 //! The script runs on a thread of its own. This one looks every [`LOOK`] whether it has ended, whether somebody wants it
-//! to, whether anything has moved within the scenario's deadline, and what the detectors say.
+//! to, and what the detectors say: those of the caller, and `senses`, which knows the scenario's deadline.
 //!
 //! Invariants: whatever happens, teardown is tried, and its time is bounded; a panic of a flow is a finding about dmlab,
 //! not the end of the process.
@@ -22,6 +22,7 @@ use dmlab_units::Seed;
 use super::actor::{End, KernelActor, Over, World};
 use super::knobs::Knobs;
 use super::leaves::{self, Leaf};
+use super::senses::Senses;
 use super::vitals::Vitals;
 use super::{KernelError, RunningKernel, can, teardown};
 use crate::backend::{Performance, PoolUse};
@@ -165,7 +166,7 @@ fn on_stage(
         let _ = sender.send(performed.map_err(|panic| in_words(&*panic)));
     });
     let deadline = Duration::from(scenario.deadline);
-    let mut moved = (Instant::now(), world.vitals.progress());
+    let mut senses = Senses::new(deadline);
     let mut ending = loop {
         match ended.recv_timeout(LOOK) {
             Ok(Ok(()) | Err(None)) => break Ending::Finished,
@@ -176,15 +177,9 @@ fn on_stage(
         if interrupt.load(Ordering::Relaxed) {
             break Ending::Interrupted;
         }
-        if let Some(found) = detectors.iter_mut().find_map(|detector| detector.look(&world.vitals)) {
+        let mut all = detectors.iter_mut().map(|detector| &mut **detector).chain([&mut senses as &mut dyn Detector]);
+        if let Some(found) = all.find_map(|detector| detector.look(&world.vitals)) {
             break found;
-        }
-        let progress = world.vitals.progress();
-        if progress != moved.1 {
-            moved = (Instant::now(), progress);
-        } else if moved.0.elapsed() > deadline {
-            let report = world.vitals.report();
-            break Ending::Hang(format!("nothing has moved for {}:\n{}", scenario.deadline, report.trim_end()));
         }
     };
     watch.tears_down(&ending);

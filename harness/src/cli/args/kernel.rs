@@ -15,6 +15,7 @@ use crate::kernels::STOCK;
 const KERNEL_EXAMPLES: &str = "\
 Examples:
   dmlab kernel fetch                          Debian's cloud kernels 6.1 and 6.12, without root
+  dmlab kernel build 6.12-cow-semaphore       6.12 with an old bug put back
   dmlab kernel list                           what there is, and where it comes from
   dmlab kernel boot 6.12                      does it come up here, and how fast?
   dmlab kernel boot ./bzImage                 a kernel of your own
@@ -28,6 +29,17 @@ Examples:
 
 The packages come from what this machine's apt knows, or else from Debian's archive, with lists of their own. One that is
 there already is not fetched again, unless Debian has a newer one.";
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  dmlab kernel build --list                   what can be built, and which scenario shows it
+  dmlab kernel build                          all of it
+  dmlab kernel build 6.12-debug --jobs 4      lockdep, detectors of hangs, injection of faults
+  dmlab kernel build --source linux-source-6.12_6.12.117-1_all.deb
+                                              from a package at hand, without a network
+
+The source comes from what this machine's apt knows as linux-source-6.12. The first build takes minutes, those after it
+compile what differs. A kernel of the same source, configuration, edits and compiler is not built again.";
 
 const BOOT_EXAMPLES: &str = "\
 Examples:
@@ -51,6 +63,9 @@ pub enum KernelCommand {
     /// Fetch Debian's cloud kernels.
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
+    /// Build kernels from Debian's source: one that watches everything, and such with an old bug put back.
+    #[command(after_help = BUILD_EXAMPLES)]
+    Build(BuildArgs),
     /// List the kernels that were fetched or built.
     List,
     /// Boot a kernel once, to see whether and how fast it comes up.
@@ -64,6 +79,23 @@ pub struct FetchArgs {
     /// Which ones [default: all].
     #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(STOCK))]
     pub names: Vec<String>,
+}
+
+/// Arguments of `kernel build`.
+#[derive(Debug, ClapArgs)]
+pub struct BuildArgs {
+    /// Which ones [default: all].
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Only say what can be built.
+    #[arg(long)]
+    pub list: bool,
+    /// Compilers at once [default: one per processor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// The source package, in place of the one that apt knows.
+    #[arg(long, value_name = "DEB")]
+    pub source: Option<PathBuf>,
 }
 
 /// How guests are run.
