@@ -3,6 +3,7 @@
 //! Invariant: everything that can be checked without looking at a file is checked here.
 //! Not here: what `kernel` takes (`kernel`).
 
+mod conform;
 mod kernel;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::doctor::Need;
 use crate::plan;
 use crate::plan::Shard;
 
+pub use self::conform::ConformArgs;
 pub use self::kernel::{AccelWish, BootArgs, BuildArgs, FetchArgs, GuestWishes, KernelArgs, KernelCommand};
 
 /// Benchmarking and fault injection around Linux device-mapper.
@@ -171,6 +173,9 @@ pub enum Command {
     /// Remove what runs on this kernel have left behind whose processes were killed; as root.
     #[command(after_help = CLEANUP_EXAMPLES)]
     Cleanup(CleanupArgs),
+    /// Whether engine and kernels answer alike: the same scenarios on both, compared step by step.
+    #[command(after_help = conform::EXAMPLES)]
+    Conform(ConformArgs),
     /// Look into the exception store of a snapshot.
     Cow(CowArgs),
     /// Kernels for guests: fetch them, list them, see whether one boots here.

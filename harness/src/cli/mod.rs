@@ -10,6 +10,7 @@
 pub mod args;
 mod cleanup;
 mod compare;
+mod conform;
 mod cow;
 mod doctor;
 mod explore;
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &output, &interrupt),
         Command::Explore(args) => explore::explore(args, &output, &interrupt),
         Command::Compare(args) => compare::compare(args, &output, &interrupt),
+        Command::Conform(args) => conform::conform(args, &output, &interrupt),
         Command::Merge(args) => merge::merge(args, &output),
         Command::Replay(args) => replay::replay(args, &output, &interrupt),
         Command::List(args) => list::list(args, &output),

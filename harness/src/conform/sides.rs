@@ -1,18 +1,42 @@
-//! The engine as a side of a comparison.
+//! The sides of a comparison: the engine, and a kernel by the record of its run.
 //!
 //! Invariants: it runs once, fairly, on the virtual clock, with the algorithms of the kernel that it is compared with, so
 //! that what it says is the same every time.
-//! Not here: kernels, which are run by the backends.
+//! Not here: running kernels (`backend`).
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dmlab_results::Verdict;
+use dmlab_engine::variants::Kernel;
+use dmlab_results::{CellRecord, Verdict};
+use dmlab_scenarios::{Diagnostics, Document};
+use dmlab_units::Seed;
 
 use super::Seen;
 use crate::backend::engine::perform_virtually;
 use crate::judge::judge;
-use crate::plan::{Plan, RunOn};
+use crate::plan::{Clock, Plan, RunOn, Wishes};
+
+/// The engine's plan for a cell that a kernel has run, with the algorithms of the release that the kernel is.
+///
+/// # Errors
+/// What is wrong with the document. `None` if it has no such cell.
+pub fn plan(
+    document: &Arc<Document>,
+    cell: &[(String, String)],
+    as_of: Kernel,
+    seed: Seed,
+) -> Result<Option<Plan>, Diagnostics> {
+    let wishes =
+        Wishes { overrides: cell.to_vec(), as_of: Some(as_of), seed, clock: Clock::Virtual, ..Wishes::default() };
+    Ok(Plan::of(document, &wishes)?.into_iter().next())
+}
+
+/// What a kernel saw, by its record.
+pub fn kernel(record: &CellRecord) -> Seen {
+    let trace = record.trace.clone().and_then(|trace| serde_json::from_value(trace).ok()).unwrap_or_default();
+    Seen { verdict: record.verdict, report: record.report.clone(), trace }
+}
 
 /// What the engine sees of a plan's cell.
 pub fn engine(plan: &Plan, interrupt: &Arc<AtomicBool>) -> Seen {

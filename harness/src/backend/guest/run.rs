@@ -279,5 +279,6 @@ fn blank(named: &Named, kernel: &Kernel, seed: Seed, verdict: Verdict, report: S
         pools: Vec::new(),
         counters: Default::default(),
         entry_order: Vec::new(),
+        trace: None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Reading order: `session` ([`RunningKernel`]: what there is, opened once), `modules`, `dm` over `wire` and `sys`
 //! (the ioctls), `leaves` (the devices below), `actor` and `io` (the seam's operations on OS threads), `stage` (one
-//! performance, watched), `vitals` (who does what since when, for detectors), `senses` (the detectors), `teardown` and `journal` (nothing is left
+//! performance, watched), `vitals` (who does what since when, for detectors), `senses` (the detectors), `teardown` and
+//! `journal` (nothing is left
 //! behind), `can` (what a scenario may ask of a kernel).
 //!
 //! Invariants: whatever is made bears the run's name or stands in its journal before it is used, and nothing else is ever
@@ -29,7 +30,7 @@ mod wire;
 pub use can::unmet;
 pub use dm::{DevInfo, DmControl, SuspendHow, Which};
 pub use journal::{Cleanup, Left, cleanup};
-pub use session::RunningKernel;
+pub use session::{RunningKernel, as_of as release_of};
 pub use stage::{Detector, Ending, Watch, perform};
 pub use vitals::{Flow, Vitals};
 

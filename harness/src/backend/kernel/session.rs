@@ -167,7 +167,7 @@ pub(super) fn is_alive(run: &str) -> bool {
 }
 
 /// The newest release of the catalogue that is not newer than `release`.
-fn as_of(release: &str) -> Kernel {
+pub fn as_of(release: &str) -> Kernel {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
     let found = (part(), part());

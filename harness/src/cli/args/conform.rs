@@ -1,0 +1,47 @@
+//! What can be typed behind `dmlab conform`.
+//!
+//! Not here: what comes of it (`cli/conform.rs`).
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use dmlab_units::Seed;
+
+use super::GuestWishes;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  dmlab conform                               the catalogue on the engine and on Debian's 6.1 and 6.12
+  dmlab conform snapshot --kernel 6.12-debug  one area on one kernel
+  dmlab conform dm/load-shapes --json -       as data
+
+Each cell that both sides have runs once on either, the engine with the algorithms of the kernel's release. Compared are data,
+status and table lines, error numbers, the steps that were carried out, and verdicts.
+Exit codes: 0 all alike but for what harness/conform/explained.yaml explains, 1 something differs or an explanation explains
+nothing any more, 2 usage or scenario error, 3 set-up error.";
+
+/// Arguments of `conform`.
+#[derive(Debug, ClapArgs)]
+pub struct ConformArgs {
+    /// Scenario files, folders of them, or names from the catalogue. Without any: the whole catalogue.
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Kernels, by names of `dmlab kernel list` or by paths [default: 6.1,6.12].
+    #[arg(long, value_name = "NAME|PATH", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// How guests are run.
+    #[command(flatten)]
+    pub guests: GuestWishes,
+    /// Differences that are known, in place of those that come with dmlab.
+    #[arg(long, value_name = "FILE")]
+    pub explained: Option<PathBuf>,
+    /// Where failures of guests are kept.
+    #[arg(long, value_name = "DIR", default_value = "dmlab-artefacts")]
+    pub artefacts: PathBuf,
+    /// Write all rows as JSON; `-` is standard output, in place of the table.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Decides everything random.
+    #[arg(long, default_value = "1", value_parser = |text: &str| text.parse::<Seed>())]
+    pub seed: Seed,
+}

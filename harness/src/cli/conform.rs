@@ -1,0 +1,117 @@
+//! `dmlab conform`: the same scenarios on the engine and in guests, compared step by step.
+//!
+//! Invariants: every cell of every kernel is a row, also those that could not be run; what differs is printed.
+//! Not here: comparing ([`crate::conform`]), guests ([`crate::backend::guest`]).
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use dmlab_engine::variants::Kernel as Release;
+use dmlab_results::{CellRecord, ExitCode, Verdict};
+use dmlab_scenarios::Document;
+
+use super::args::ConformArgs;
+use super::output::Output;
+use super::progress::Progress;
+use super::{Failure, guests, select};
+use crate::backend::guest::{KERNEL_AXIS, Tour};
+use crate::conform::explained::{Explained, SHIPPED};
+use crate::conform::report::Conformance;
+use crate::conform::{Seen, sides};
+use crate::kernels::Kernel;
+use crate::script::Trace;
+
+pub(super) fn conform(args: &ConformArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
+    let mut explained = explained(args)?;
+    let select::Selected { documents, errors } = select::select(&args.scenarios, None, output)?;
+    if !errors.is_empty() {
+        return Err(Failure::Usage(errors));
+    }
+    let kernels = guests::kernels(&args.kernel)?;
+    let records = in_guests(args, &documents, &kernels, output, interrupt)?;
+    let mut conformance = Conformance::default();
+    for record in &records {
+        let (name, cell) = kernel_and_cell(record);
+        let Some(document) = documents.iter().find(|document| document.id() == record.scenario) else { continue };
+        let theirs = sides::kernel(record);
+        let ours = match theirs.verdict {
+            // What the kernel left out is not compared.
+            Verdict::Skip => Seen { trace: Trace::default(), ..theirs.clone() },
+            _ => engine(args, document, &cell, release_of(name, &kernels), interrupt)?,
+        };
+        let words: Vec<String> = cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+        conformance.compare((&record.scenario, &words.join(" "), name), &ours, &theirs, &mut explained);
+    }
+    conformance.finish(&explained);
+    if args.json.as_deref() != Some("-".as_ref()) {
+        output.print(&conformance.in_words());
+    }
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&conformance).map_err(|error| Failure::Setup(error.to_string()))?;
+        output.write(path, &format!("{json}\n"))?;
+    }
+    Ok(conformance.exit_code())
+}
+
+fn explained(args: &ConformArgs) -> Result<Explained, Failure> {
+    let (name, text) = match &args.explained {
+        None => ("harness/conform/explained.yaml".to_owned(), SHIPPED.to_owned()),
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+            (name, text)
+        }
+    };
+    Explained::parse(&text).map_err(|error| Failure::Usage(format!("{name}: {error}")))
+}
+
+fn in_guests(
+    args: &ConformArgs,
+    documents: &[Arc<Document>],
+    kernels: &[Kernel],
+    output: &Output,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Vec<CellRecord>, Failure> {
+    let Some(first) = kernels.first() else { return Ok(Vec::new()) };
+    let guests = guests::guests(&args.guests, first, output, interrupt)?;
+    let tour = Tour {
+        guests: &guests,
+        kernels,
+        documents,
+        overrides: &[],
+        seed: args.seed,
+        artefacts: Some(&args.artefacts),
+        interrupt,
+    };
+    let progress = Progress::new(0, false);
+    tour.run(&|title| progress.begin(title)).map_err(|error| Failure::Setup(error.to_string()))
+}
+
+/// The kernel that a record is of, and the values of its cell.
+fn kernel_and_cell(record: &CellRecord) -> (&str, Vec<(String, String)>) {
+    let name = record.variant.iter().find(|(axis, _)| axis == KERNEL_AXIS).map_or("?", |(_, name)| name.as_str());
+    (name, record.variant.iter().filter(|(axis, _)| axis != KERNEL_AXIS).cloned().collect())
+}
+
+/// The release of the engine's catalogue that a kernel is: the newest that is not newer.
+fn release_of(name: &str, kernels: &[Kernel]) -> Release {
+    let release = kernels.iter().find(|kernel| kernel.name == name).map_or("", |kernel| kernel.release.as_str());
+    crate::backend::kernel::release_of(release)
+}
+
+fn engine(
+    args: &ConformArgs,
+    document: &Arc<Document>,
+    cell: &[(String, String)],
+    release: Release,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Seen, Failure> {
+    let plan = sides::plan(document, cell, release, args.seed).map_err(|found| Failure::Usage(found.to_string()))?;
+    Ok(match plan {
+        Some(plan) => sides::engine(&plan, interrupt),
+        None => {
+            let report = Some("no such cell with the algorithms of this release".to_owned());
+            Seen { verdict: Verdict::Skip, report, trace: Trace::default() }
+        }
+    })
+}
