@@ -9,7 +9,10 @@
 # fit to run a gate. Works from any folder, reads no input, needs no root and nothing but a Rust toolchain with
 # rustfmt and clippy, a C compiler to link with, and bash. What a gate leaves behind is in cargo's target folder.
 #
-# It does not check licences (ci/deny.sh, which has to install a tool) and it does not touch the kernel's device-mapper.
+# The gate `guest` needs what ci/setup.sh gets. Without that it says so and is left out, unless DMLAB_GUESTS=required: then
+# it fails. DMLAB_REPORTS=FOLDER makes it leave its JUnit report and what it found of failures there.
+#
+# It does not check licences (ci/deny.sh, which has to install a tool) and it does not touch this kernel's device-mapper.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
@@ -19,7 +22,7 @@ if [[ ${CI:-} == true ]]; then
 fi
 
 # Self-test first: when the gates themselves are broken, what they say of the rest is worth nothing.
-gates=(selftest test fmt clippy tidy doc run determinism bench)
+gates=(selftest test fmt clippy tidy doc run determinism guest bench)
 
 about_selftest="the gates can fail"
 gate_selftest() {
@@ -72,6 +75,26 @@ gate_determinism() {
         fi
     done
     cmp "$folder/first.json" "$folder/second.json"
+}
+
+about_guest="the catalogue on kernels 6.1 and 6.12, in guests"
+gate_guest() {
+    local missing="" kernels
+    if ! command -v qemu-system-x86_64 >/dev/null; then
+        missing="qemu-system-x86_64 is not installed"
+    else
+        kernels=$(cargo run --release --quiet -- kernel list)
+        [[ $kernels == *"6.1 "* && $kernels == *"6.12 "* ]] || missing="the kernels 6.1 and 6.12 were not fetched"
+    fi
+    if [[ -n $missing ]]; then
+        echo "SKIPPED: $missing; ci/setup.sh gets what guests need" >&2
+        [[ ${DMLAB_GUESTS:-} != required ]]
+        return
+    fi
+    local reports=${DMLAB_REPORTS:-target/guest}
+    mkdir -p "$reports"
+    cargo run --release --quiet -- run --backend guest --kernel 6.1,6.12 \
+        --junit "$reports/guest.xml" --markdown "$reports/guest.md" --artefacts "$reports/artefacts"
 }
 
 about_bench="the benches compile, and each runs once"

@@ -60,12 +60,16 @@ README
 # Stands in for cargo: notes the call, fails if it matches $FAIL_ON, writes the file behind --json.
 echo "$*" >>"$CALLS"
 if [[ -n ${FAIL_ON:-} && $* == $FAIL_ON ]]; then exit 101; fi
+if [[ $* == *"kernel list" && -z ${NO_KERNELS:-} ]]; then printf '6.1   a\n6.12  b\n'; fi
 while (($# > 1)); do
     if [[ $1 == --json && -z ${NO_JSON:-} ]]; then echo "${DIFFER:+$RANDOM$2}" >"$2"; fi
     shift
 done
 CARGO
     chmod +x "$scratch/bin/cargo"
+    # Never started: guests are cargo's to run.
+    printf '#!/usr/bin/env bash\n' >"$scratch/bin/qemu-system-x86_64"
+    chmod +x "$scratch/bin/qemu-system-x86_64"
 }
 
 # The scripts of the scratch repository, with the stand-in. They are called from elsewhere, as a user may.
@@ -104,6 +108,7 @@ prepare "all gates pass when every command passes, and each has run"
 expect 0 gates all
 for call in "test --workspace" "fmt --all --check" "clippy --workspace --all-targets -- -D warnings" \
     "run --quiet --package dmlab-tidy" "doc --workspace --no-deps" "run --release -- run" \
+    "run --release --quiet -- run --backend guest --kernel 6.1,6.12 --junit target/guest/guest.xml --markdown target/guest/guest.md --artefacts target/guest/artefacts" \
     "bench --package dmlab --profile release --bench * -- --test"; do
     grep -qxF -- "$call" "$scratch/calls" || fail "'cargo $call' was not called"
 done
@@ -129,6 +134,7 @@ fails tidy "*dmlab-tidy"
 fails doc "doc *"
 fails run "run --release -- run"
 fails determinism "*--json*second.json"
+fails guest "*--backend guest*"
 fails bench "bench *"
 
 prepare "the gate 'selftest' fails with the tests of the gates"
@@ -143,6 +149,27 @@ expect_output "differ"
 prepare "a run that writes no JSON fails the gate 'determinism'"
 NO_JSON=1 expect 1 gates determinism
 expect_output "wrote no JSON"
+
+prepare "without kernels the gate 'guest' is left out, with the reason, or fails where guests are required"
+NO_KERNELS=1 expect 0 gates guest
+expect_output "SKIPPED: the kernels 6.1 and 6.12 were not fetched; ci/setup.sh"
+DMLAB_GUESTS=required NO_KERNELS=1 expect 1 gates guest
+expect_output "==> guest FAILED"
+! grep -q "backend guest" "$scratch/calls" || fail "guests were run all the same"
+
+prepare "without qemu the gate 'guest' is left out, with the reason, or fails where guests are required"
+rm "$scratch/bin/qemu-system-x86_64"
+mkdir "$scratch/tools"
+for tool in bash cc cat dirname env grep mkdir mktemp rm rustc; do
+    ln -s "$(PATH=$real_path command -v "$tool")" "$scratch/tools/$tool"
+done
+without_qemu() {
+    (cd / && CALLS=$scratch/calls PATH=$scratch/bin:$scratch/tools "$scratch/repo/ci/gates.sh" guest)
+}
+expect 0 without_qemu
+expect_output "SKIPPED: qemu-system-x86_64 is not installed; ci/setup.sh"
+DMLAB_GUESTS=required expect 1 without_qemu
+expect_output "==> guest FAILED"
 
 prepare "a README without markers fails the gates that run its commands"
 echo "# Title" >"$scratch/repo/README.md"
@@ -161,6 +188,27 @@ expect_output "there is no gate 'no-such-gate'"
 expect 2 gates
 [[ ! -e $scratch/calls ]] || fail "cargo was called all the same"
 PATH=$real_path
+
+# Setting up, with stand-ins
+
+prepare "setting up installs nothing where everything is there, and fetches the kernels"
+cp "$repository/ci/setup.sh" "$scratch/repo/ci/"
+for tool in setpriv dpkg-deb xz apt-get sudo; do
+    printf '#!/usr/bin/env bash\necho "%s $*" >>"$CALLS"\n' "$tool" >"$scratch/bin/$tool"
+    chmod +x "$scratch/bin/$tool"
+done
+setup() {
+    CALLS=$scratch/calls PATH=$scratch/bin:$PATH "$scratch/repo/ci/setup.sh" "$@"
+}
+if [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
+    expect 0 setup
+    expect_output "all programs are there"
+    ! grep -q apt-get "$scratch/calls" || fail "something was installed"
+fi
+grep -qxF "run --release --quiet -- kernel fetch" "$scratch/calls" || expect 0 setup kernels
+grep -qxF "run --release --quiet -- kernel fetch" "$scratch/calls" || fail "no kernel was fetched"
+expect 2 setup no-such-part
+FAIL_ON="*kernel fetch" expect 101 setup kernels
 
 # Gates, with the real cargo on a small crate that has this repository's lints
 

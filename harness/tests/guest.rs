@@ -3,7 +3,7 @@
 //! They need qemu and a kernel: the first of `DMLAB_TEST_KERNEL` (a name or path) and the stock kernels of this user's
 //! store. Where either is missing a test says so on standard error and passes.
 //!
-//! Not here: cells in guests.
+//! Not here: the catalogue on kernels (the gate `guest`).
 
 mod support;
 
@@ -42,19 +42,34 @@ impl Bench {
         Some(Self { kernel, folder: Folder::new(), _turn: turn })
     }
 
-    /// `dmlab kernel boot` with what else is wanted; temporary files go into a folder of the test's own.
+    /// `dmlab kernel boot` with what else is wanted.
     fn command(&self, args: &[&str]) -> Command {
+        self.dmlab(&[&["kernel", "boot", &self.kernel, "--accel", "tcg"], args].concat())
+    }
+
+    /// `dmlab`, whose temporary files go into a folder of the test's own.
+    fn dmlab(&self, args: &[&str]) -> Command {
         let temporary = self.folder.path().join("tmp");
         fs::create_dir_all(&temporary).unwrap();
         let mut command = Command::new(support::binary());
-        command.args(["kernel", "boot", &self.kernel, "--accel", "tcg"]).args(args);
+        command.args(args);
         command.current_dir(self.folder.path()).env("TMPDIR", temporary).env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     fn boot(&self, args: &[&str]) -> Ended {
-        let output = self.command(args).output().expect("dmlab can be started");
+        Self::ended(self.command(args))
+    }
+
+    /// `dmlab run` of a scenario file in guests.
+    fn run(&self, scenario: &str, args: &[&str]) -> Ended {
+        let head = ["run", scenario, "--kernel", &self.kernel, "--accel", "tcg"];
+        Self::ended(self.dmlab(&[&head, args].concat()))
+    }
+
+    fn ended(mut command: Command) -> Ended {
+        let output = command.output().expect("dmlab can be started");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
@@ -202,4 +217,50 @@ fn kill(id: u32, signal: &str) {
 fn is_gone(id: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit(')').next().is_none_or(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('Z'))
+}
+
+/// A write and what it is read back as, on a linear device over a ramdisk.
+const LINEAR: &str = "scenario: a/linear
+about: x
+variants: { at: [0, 8] }
+devices: { d: { ram: 64KiB }, t: { dm: \"0 32 linear $d 0\" } }
+steps:
+  - stamp: { on: t, at: \"${at}\", sectors: 8 }
+  - verify: { on: t, at: \"${at}\", sectors: 8 }
+";
+
+#[test]
+fn cells_run_on_a_kernel_in_a_guest_and_stand_beside_the_engines() {
+    let Some(bench) = Bench::new("cells on a kernel") else { return };
+    bench.folder.with("linear.yaml", LINEAR);
+    let more = ["--backend", "engine,guest", "--json", "record.json", "--junit", "junit.xml", "--artefacts", "found"];
+    let ended = bench.run("linear.yaml", &more);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let row = |at: &str| ended.out.lines().find(|line| line.contains(at)).map(str::to_owned).unwrap_or_default();
+    let record = dmlab_results::Record::from_json(&bench.folder.read("record.json")).unwrap();
+    let guests: Vec<_> = record.cells.iter().filter(|cell| cell.backend == "guest").collect();
+    assert_eq!(guests.len(), 2, "{ended:?}");
+    assert!(guests.iter().all(|cell| cell.ok && cell.variant[1].0 == "kernel" && cell.plan.is_object()));
+    assert!(ended.out.contains("explorer") && ended.out.contains("guest "), "a column each: {ended:?}");
+    assert_eq!(row("at=8").matches("pass").count(), 3, "{ended:?}");
+    assert!(bench.folder.read("junit.xml").contains("[guest/threads]"));
+    assert_eq!(bench.folder.names("found"), [] as [&str; 0], "nothing failed");
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_cell_that_fails_on_a_kernel_is_told_and_what_was_found_is_kept() {
+    let Some(bench) = Bench::new("a cell that fails on a kernel") else { return };
+    bench.folder.with("wrong.yaml", &LINEAR.replace("verify: { on: t, at: \"${at}\"", "verify: { on: t, at: \"16\""));
+    let ended = bench.run("wrong.yaml", &["--backend", "guest", "--variant", "at=8", "--artefacts", "found"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("verdict corruption, expected pass"), "{ended:?}");
+    let found = bench.folder.names("found");
+    let [folder] = &found[..] else { panic!("{found:?}") };
+    assert!(ended.out.contains(&format!("what was found is in found/{folder}")), "{ended:?}");
+    let files = bench.folder.names(&format!("found/{folder}"));
+    for file in ["about.txt", "console.txt", "plan.json", "report.txt", "seed", "slabinfo.txt"] {
+        assert!(files.iter().any(|known| known == file), "{file} in {files:?}");
+    }
+    bench.nothing_is_left();
 }

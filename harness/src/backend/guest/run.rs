@@ -282,3 +282,125 @@ fn blank(named: &Named, kernel: &Kernel, seed: Seed, verdict: Verdict, report: S
         trace: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::backend::guest::{Accel, Patience};
+    use crate::kernels::Tools;
+
+    fn named(n: u32) -> Named {
+        let variant = vec![("n".to_owned(), n.to_string())];
+        Named { scenario: "a/b".to_owned(), variant, expected: if n == 1 { "crash" } else { "pass" }.to_owned() }
+    }
+
+    fn ended(end: End, printed: &str) -> Ended {
+        let mut console = Console::default();
+        console.feed(printed.as_bytes());
+        Ended { end, console, boot: None, damaged: 0 }
+    }
+
+    /// Gives a visit of three cells, the second of which is expected to crash, to `body`.
+    fn visit(artefacts: Option<&Path>, body: impl FnOnce(Visit<'_>)) {
+        let tools = Tools::default();
+        let guests = Guests { tools, cache: PathBuf::new(), patience: Patience::DEFAULT, accel: Accel::Tcg };
+        let kernel = Kernel {
+            name: "6.1".to_owned(),
+            release: "6.1.0".to_owned(),
+            image: PathBuf::new(),
+            modules: None,
+            origin: String::new(),
+        };
+        let interrupt = AtomicBool::new(false);
+        let tour = Tour {
+            guests: &guests,
+            kernels: std::slice::from_ref(&kernel),
+            documents: &[],
+            overrides: &[],
+            seed: Seed(1),
+            artefacts,
+            interrupt: &interrupt,
+        };
+        let quiet = |_: String| {};
+        let mut visit = Visit::new(&tour, &kernel, &quiet);
+        visit.hear(Event::Cells { cells: (0..3).map(named).collect() }, &Console::default());
+        body(visit);
+    }
+
+    #[test]
+    fn a_guest_that_ends_in_a_cell_gives_that_cell_its_verdict() {
+        let panicked = "[1.0] kernel BUG at x.c:1!\n[1.1] Kernel panic - not syncing: Fatal exception\n";
+        let quiet = Duration::from_secs(9);
+        let cases = [
+            (End::Panicked, Verdict::Crash, "kernel BUG at x.c:1!"),
+            (End::Silent(quiet), Verdict::Hang, "it was silent for 9 s"),
+            (End::Stalled(quiet), Verdict::Hang, "nothing moved for 9 s"),
+            (End::Flooded(7), Verdict::Hang, "it flooded its console: 7 bytes"),
+            (End::Died("signal: 9".to_owned()), Verdict::Error, "the emulator ended: signal: 9"),
+            (End::Fatal("no root".to_owned()), Verdict::Panic, "no root"),
+        ];
+        for (end, verdict, told) in cases {
+            visit(None, |mut visit| {
+                assert_eq!(visit.hear(Event::Begin { cell: 0 }, &Console::default()), Then::GoOn);
+                visit.fell(0, Duration::from_secs(1), &end, &ended(end.clone(), panicked));
+                let [record] = &visit.records[..] else { panic!("one record") };
+                assert_eq!((record.verdict, record.ok, visit.next), (verdict, false, 1), "{end:?}");
+                assert_eq!(record.variant_text(), "n=0 kernel=6.1");
+                assert!(record.report.as_ref().unwrap().contains(told), "{record:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_crash_that_was_expected_is_as_expected() {
+        visit(None, |mut visit| {
+            visit.fell(1, Duration::from_secs(1), &End::Panicked, &ended(End::Panicked, "BUG: x\n"));
+            assert!(visit.records[0].ok && visit.records[0].mismatches.is_empty());
+        });
+    }
+
+    #[test]
+    fn cells_behind_one_that_spoils_the_kernel_wait_for_another_boot() {
+        visit(None, |mut visit| {
+            let record = Box::new(blank(&named(0), visit.kernel, Seed(1), Verdict::Deadlock, String::new()));
+            let then = visit.hear(Event::End { cell: 0, record, spoiled: true }, &Console::default());
+            assert_eq!((then, visit.next, visit.is_complete()), (Then::Stop, 1, false));
+        });
+    }
+
+    #[test]
+    fn a_kernel_on_which_nothing_comes_up_is_an_error_of_every_cell_with_the_end_of_its_console() {
+        visit(None, |mut visit| {
+            visit.next = 1;
+            let end = End::NoBoot(Duration::from_secs(60));
+            let records = visit.give_up(&end, &ended(end.clone(), "[0.5] the last line\n"));
+            assert_eq!(records.len(), 2);
+            for record in records {
+                assert_eq!((record.verdict, record.ok), (Verdict::Error, false));
+                let report = record.report.unwrap();
+                assert!(report.contains("it hung while it booted") && report.contains("the last line"), "{report}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_was_found_of_a_failure_is_kept_in_a_folder_of_its_own_that_the_report_names() {
+        let folder = tempfile::tempdir().unwrap();
+        visit(Some(folder.path()), |mut visit| {
+            for _ in 0..2 {
+                visit.hear(Event::Begin { cell: 0 }, &Console::default());
+                let artefact = Event::Artefact { name: "../stacks.txt".to_owned(), text: "a stack".to_owned() };
+                visit.hear(artefact, &Console::default());
+                visit.fell(0, Duration::from_secs(1), &End::Panicked, &ended(End::Panicked, "BUG: x\n"));
+            }
+            for (record, name) in visit.records.iter().zip(["a-b_n-0_kernel-6.1", "a-b_n-0_kernel-6.1-2"]) {
+                let path = folder.path().join(name);
+                assert!(record.report.as_ref().unwrap().ends_with(&format!("what was found is in {}", path.display())));
+                assert_eq!(std::fs::read_to_string(path.join("stacks.txt")).unwrap(), "a stack");
+                assert_eq!(std::fs::read_to_string(path.join("console.txt")).unwrap(), "BUG: x\n");
+            }
+        });
+    }
+}

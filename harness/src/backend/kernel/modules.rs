@@ -12,6 +12,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module, init_module};
@@ -20,6 +21,10 @@ use super::KernelError;
 
 /// `MODULE_INIT_COMPRESSED_FILE`, which nix has no name for.
 const COMPRESSED_FILE: u32 = 4;
+/// So long may users of a module take to let go of it.
+const UNLOAD: Duration = Duration::from_secs(3);
+/// Between two tries.
+const UNLOAD_LOOK: Duration = Duration::from_millis(20);
 /// Folders below each other in a tree of modules.
 const DEPTH_MAX: u32 = 16;
 /// How the kernel's own decompressors are called, and the ending of a file for each.
@@ -142,7 +147,14 @@ impl Modules {
 /// `EWOULDBLOCK` while it is in use.
 pub fn unload(name: &str) -> Result<(), Errno> {
     let name = CString::new(normal(name)).map_err(|_| Errno::EINVAL)?;
-    delete_module(&name, DeleteModuleFlags::O_NONBLOCK)
+    let begun = Instant::now();
+    loop {
+        match delete_module(&name, DeleteModuleFlags::O_NONBLOCK) {
+            // The last close of a device may be a work item's, as a deferred removal's is.
+            Err(Errno::EAGAIN | Errno::EBUSY) if begun.elapsed() < UNLOAD => std::thread::sleep(UNLOAD_LOOK),
+            done => return done,
+        }
+    }
 }
 
 /// Whether the running kernel has it: loaded, or built in with parameters.
