@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_row_that_does_not_pass_is_no_row() {
-        let text = scenario("wait-uninit", 1, 8, false);
+        let text = scenario("wait-uninit", 1, 64, false);
         let error = row(&text, &Arc::default()).unwrap_err();
         assert!(error.contains("hang"), "{error}");
     }
