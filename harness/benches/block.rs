@@ -14,7 +14,6 @@
 mod costs;
 mod support;
 
-use std::io::Write;
 use std::process::exit;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,36 +23,14 @@ use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::explorer::{CostTable, Explorer, Fair, Limits};
 use dmlab_results::{BOOTSTRAP_RESAMPLES, median, ratio_of_medians};
 use dmlab_units::{Nanos, Seed};
-use tabled::builder::Builder;
-use tabled::settings::object::{Columns, Object, Rows};
-use tabled::settings::{Alignment, Style};
 
 use costs::fit::{KINDS, NAMES, Point, costs, fit, only, table};
-use costs::{Group, Row, groups};
-use support::on_threads;
+use costs::groups;
+use support::rounds::{Effort, Group, Row, each, measured, on_this_machine, print, selected, shown};
 
 const LEVEL: f64 = 0.95;
 /// Longer than any row.
 const STEPS_MAX: u64 = 100_000_000;
-
-/// How much is measured.
-#[derive(Clone, Copy)]
-struct Effort {
-    rounds: usize,
-    /// Of a row's count.
-    share: u64,
-}
-
-impl Effort {
-    const FULL: Self = Self { rounds: 31, share: 1 };
-    /// Enough to see that everything works; the figures are worth little.
-    const QUICK: Self = Self { rounds: 5, share: 50 };
-
-    /// No less than a burst of work items.
-    fn count(self, row: &Row) -> u64 {
-        (row.count / self.share).max(16)
-    }
-}
 
 /// What is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,11 +38,6 @@ enum Show {
     Report,
     Calibration,
     Criterion,
-}
-
-fn on_this_machine(row: &Arc<Row>, count: u64) -> Nanos {
-    let row = Arc::clone(row);
-    on_threads(move |current| (row.model)(current, count))
 }
 
 fn on_the_virtual_clock(row: &Arc<Row>, count: u64, cost: CostTable) -> Nanos {
@@ -77,35 +49,6 @@ fn on_the_virtual_clock(row: &Arc<Row>, count: u64, cost: CostTable) -> Nanos {
     });
     assert_eq!(run.outcome, Outcome::Finished, "{}", row.name);
     *took.lock().expect("the run is over")
-}
-
-fn each(took: Nanos, count: u64) -> f64 {
-    took.0 as f64 / count as f64
-}
-
-fn shown(nanos: f64) -> String {
-    if nanos < 10_000.0 { format!("{nanos:.0} ns") } else { format!("{:.1} us", nanos / 1e3) }
-}
-
-/// Nanoseconds of each row, once per round.
-fn measured(group: &Group, effort: Effort) -> Vec<Vec<f64>> {
-    let mut samples = vec![Vec::new(); group.rows.len()];
-    for _ in 0..effort.rounds {
-        for (row, samples) in group.rows.iter().zip(&mut samples) {
-            let count = effort.count(row);
-            samples.push(each(on_this_machine(row, count), count));
-        }
-    }
-    samples
-}
-
-fn print(title: &str, rows: Vec<Vec<String>>) {
-    let mut table = Builder::from_iter(rows).build();
-    table.with(Style::markdown());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "\n{title}\n\n{table}").and_then(|()| out.flush());
-    written.expect("somebody reads the report");
 }
 
 fn report(group: &Group, effort: Effort) {
@@ -135,7 +78,7 @@ fn report(group: &Group, effort: Effort) {
             format!("{:.2}", virtual_times[place] / middle),
         ]);
     }
-    print(group.name, rows);
+    print(&group.name, rows);
 }
 
 /// Prints what each row pays and takes, and the costs that fit best, in all that take part.
@@ -174,7 +117,7 @@ fn calibrate(groups: &[Group], effort: Effort) {
 fn with_criterion(groups: &[Group]) {
     let mut criterion = Criterion::default();
     for group in groups {
-        let mut measured = criterion.benchmark_group(group.name);
+        let mut measured = criterion.benchmark_group(group.name.as_str());
         for row in &group.rows {
             measured.bench_function(row.name.as_str(), |bencher| {
                 bencher.iter_custom(|count| Duration::from(on_this_machine(row, count)));
@@ -200,12 +143,7 @@ fn asked(arguments: &[String]) -> Result<(Show, Effort, Vec<Group>), String> {
             text => wanted.push(text),
         }
     }
-    let mut groups = groups();
-    if let Some(none) = wanted.iter().find(|text| !groups.iter().any(|group| group.name.contains(**text))) {
-        let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
-        return Err(format!("no group has {none:?} in its name; there are:\n  {}\n", names.join("\n  ")));
-    }
-    groups.retain(|group| wanted.is_empty() || wanted.iter().any(|text| group.name.contains(text)));
+    let groups = selected(groups(), &wanted)?;
     if show == Show::Calibration && !groups.iter().any(|group| group.calibrates) {
         return Err("none of these groups is calibrated by".to_owned());
     }

@@ -271,6 +271,16 @@ mod tests {
         assert_eq!(report(image).unreferenced, 10, "2 to 20, of which 9 are referred to");
     }
 
+    #[test]
+    fn a_list_that_nothing_ends_ends_with_the_store() {
+        for byte in [0x01, 0xff] {
+            let mut image = image(1);
+            image[512..].fill(byte);
+            let problems = report(image).problems;
+            assert!(problems.last().is_some_and(|last| last.starts_with("more than")), "{problems:?}");
+        }
+    }
+
     /// Stores that are read with some bytes changed.
     const DAMAGED_STORES: u64 = 20_000;
 
@@ -282,7 +292,9 @@ mod tests {
         for _ in 0..DAMAGED_STORES {
             let mut image = intact.clone();
             for _ in 0..=rng.below(8) {
-                let sector = [0, 1, 34, 67][rng.below(4) as usize];
+                // Half of them where the loader looks: it is a small part of the store.
+                let looked_at = [0, 1, 34, 67][rng.below(4) as usize];
+                let sector = if rng.below(2) == 0 { looked_at } else { rng.below(160) as usize };
                 let place = rng.below(if sector == 0 { 16 } else { 512 }) as usize;
                 image[sector * 512 + place] = rng.below(256) as u8;
             }
@@ -292,6 +304,6 @@ mod tests {
             silent += u64::from(report(image).problems.is_empty());
         }
         println!("{DAMAGED_STORES} damaged stores, of which {silent} look intact");
-        assert!(silent < DAMAGED_STORES / 4);
+        assert!(silent < DAMAGED_STORES / 2, "data may be anything, the rest may not");
     }
 }

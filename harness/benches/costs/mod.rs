@@ -8,4 +8,4 @@ pub(crate) mod fit;
 mod models;
 mod rows;
 
-pub(crate) use rows::{Group, Row, groups};
+pub(crate) use rows::groups;

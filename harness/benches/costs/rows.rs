@@ -2,36 +2,11 @@
 //!
 //! Not here: what a row does (`models`), how it is measured (the bench itself).
 
-use std::sync::Arc;
-
 use dmlab_engine::sched::Task;
-use dmlab_units::Nanos;
 
 use super::models;
+use crate::support::rounds::{Group, row};
 use crate::support::variants;
-
-/// What a row does so often; how long that took.
-type Model = Box<dyn Fn(&Task, u64) -> Nanos + Send + Sync>;
-
-/// One row.
-pub(crate) struct Row {
-    pub(crate) name: String,
-    /// Times in one sample.
-    pub(crate) count: u64,
-    pub(crate) model: Model,
-}
-
-/// Rows that are compared with the first of them.
-pub(crate) struct Group {
-    pub(crate) name: &'static str,
-    /// Whether the cost table is fitted to it: one task does nearly all of the work, so that a time is a sum of operations.
-    pub(crate) calibrates: bool,
-    pub(crate) rows: Vec<Arc<Row>>,
-}
-
-fn row(name: impl Into<String>, count: u64, model: impl Fn(&Task, u64) -> Nanos + Send + Sync + 'static) -> Arc<Row> {
-    Arc::new(Row { name: name.into(), count, model: Box::new(model) })
-}
 
 /// Every group.
 pub(crate) fn groups() -> Vec<Group> {
@@ -43,21 +18,21 @@ pub(crate) fn groups() -> Vec<Group> {
 
 fn locks() -> Group {
     let rows = vec![row("by one task", 20_000, models::mutex)];
-    Group { name: "mutex_lock and mutex_unlock", calibrates: true, rows }
+    Group { name: "mutex_lock and mutex_unlock".to_owned(), calibrates: true, rows }
 }
 
 fn mempool() -> Group {
     let rows = [("healthy", None), ("every second allocation fails", Some(2)), ("dead, from the reserve", Some(1))];
     let rows =
         rows.map(|(name, every)| row(name, 20_000, move |current, count| models::mempool(current, every, count)));
-    Group { name: "mempool_alloc and mempool_free", calibrates: true, rows: rows.into() }
+    Group { name: "mempool_alloc and mempool_free".to_owned(), calibrates: true, rows: rows.into() }
 }
 
 fn work() -> Group {
     let rows = [("one after the other", 1), ("16 at once", 16)];
     let rows =
         rows.map(|(name, burst)| row(name, 3_200, move |current, count| models::work_items(current, burst, count)));
-    Group { name: "queue_work, and a wait for the item", calibrates: false, rows: rows.into() }
+    Group { name: "queue_work, and a wait for the item".to_owned(), calibrates: false, rows: rows.into() }
 }
 
 fn levels() -> Group {
@@ -69,7 +44,7 @@ fn levels() -> Group {
             rows.push(row(format!("{split}, {depth}"), 2_000, model));
         }
     }
-    Group { name: "4 KiB in one piece, split by levels", calibrates: true, rows }
+    Group { name: "4 KiB in one piece, split by levels".to_owned(), calibrates: true, rows }
 }
 
 fn rescuers_in_peace() -> Group {
@@ -78,7 +53,7 @@ fn rescuers_in_peace() -> Group {
         row(rescue, 200, move |current, count| models::pieces(current, variants, 64, false, count))
     });
     let name = "256 KiB in 64 pieces, fifo, loop: rescuers that stand by";
-    Group { name, calibrates: true, rows: rows.into() }
+    Group { name: name.to_owned(), calibrates: true, rows: rows.into() }
 }
 
 fn rescuers_at_work() -> Group {
@@ -87,7 +62,7 @@ fn rescuers_at_work() -> Group {
         row(rescue, 50, move |current, count| models::pieces(current, variants, 64, true, count))
     });
     let name = "256 KiB in 64 pieces, from a reserve of 16: rescuers at work";
-    Group { name, calibrates: true, rows: rows.into() }
+    Group { name: name.to_owned(), calibrates: true, rows: rows.into() }
 }
 
 /// Split by submission, at one depth.
@@ -105,11 +80,11 @@ fn matrix(depth: u32) -> Group {
             rows.push(row(format!("{split}, {gmr}"), 200 / u64::from(depth), model));
         }
     }
-    Group { name, calibrates: true, rows }
+    Group { name: name.to_owned(), calibrates: true, rows }
 }
 
 fn swap() -> Group {
     let rows = [("no load", 0), ("1 writer", 1), ("2 writers", 2)];
     let rows = rows.map(|(name, loaders)| row(name, 50, move |current, count| models::swap(current, loaders, count)));
-    Group { name: "load, suspend, resume", calibrates: false, rows: rows.into() }
+    Group { name: "load, suspend, resume".to_owned(), calibrates: false, rows: rows.into() }
 }

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each bench uses its own part of this module")]
 
+pub(crate) mod rounds;
+
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
