@@ -11,7 +11,7 @@ use dmlab_units::{Sectors, Seed};
 
 use crate::block::barrier::new_barrier;
 use crate::block::null::new_null;
-use crate::block::ram::new_ramdisk;
+use crate::block::ram::{new_cached, new_ramdisk};
 use crate::block::timed::{ServiceModel, new_timed};
 use crate::block::{BlockCore, DevId, Device, Driver};
 use crate::dm::{DeviceTable, DmControl};
@@ -73,6 +73,11 @@ impl Machine {
     /// A ramdisk.
     pub fn add_ramdisk(&self, current: &Task, name: &str, capacity: Sectors) -> Arc<Device> {
         self.add(current, |minor| new_ramdisk(&self.core, minor, name, capacity))
+    }
+
+    /// A ramdisk with a volatile write cache, which is written back in units of `unit` bytes: 512, 1024, 2048 or 4096.
+    pub fn add_cached(&self, current: &Task, name: &str, capacity: Sectors, unit: usize) -> Arc<Device> {
+        self.add(current, |minor| new_cached(&self.core, minor, name, capacity, unit))
     }
 
     /// A null device.

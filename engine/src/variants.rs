@@ -421,6 +421,10 @@ axis! {
         SnapForgetsOrigin "snap-forgets-origin" "none" "-" "a write to the origin makes no exceptions in its snapshots",
         /// The end of a copy does not wait for reads.
         SnapNoDrain "snap-no-drain" "none" "-" "reads of the origin's old data are not waited for",
+        /// A flush stops at the first place.
+        FlushFirstOnly "flush-first-only" "none" "-" "dm sends a flush to the first target, or device, of a table only",
+        /// A target gets one copy of a flush.
+        FlushOneCopy "flush-one-copy" "none" "-" "dm sends one copy of a flush to a target that wants several",
         /// The last close does not remove.
         ForgetsRemoval "forgets-removal" "none" "-" "closing a device for the last time does not carry out a deferred removal",
         /// Errors raise no events.

@@ -30,6 +30,7 @@ fn model(depth: u32) -> ServiceModel {
         discard: Nanos::ZERO,
         bandwidth: None,
         spread: Spread::Constant,
+        cache_unit: None,
     }
 }
 

@@ -7,8 +7,8 @@
 //! index) only: the same plan under the same seed gives the same decisions whatever else the program does.
 //!
 //! Reading order: [`When`] (which events), [`SlabFault`] (allocations), [`IoFault`] (bios).
-//! Not here: how a fault reaches a kernel (the backends), path failures and power cuts (with the targets they belong
-//! to).
+//! Not here: how a fault reaches a kernel (the backends), path failures (with the targets they belong to), power
+//! cuts (dmlab-engine has power and caches, the harness the step).
 
 mod io;
 mod slab;

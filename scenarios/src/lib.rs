@@ -37,12 +37,12 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
-    Action, Admin, Amount, BlockSizes, Bound, Budget, Comparison, Condition, Cow, Device, DeviceKind, Distribution,
-    DropSnapshots, Errno, Expectation, Explore, Extent, Fault, Field, Figure, FigureBound, FigureUnit, FileDevice,
-    IoFlag, IoOp, KernelBound, Load, LoadBound, LoadRef, LockOrder, MergeSnapshot, MustBlock, Outcome, Pass, Pattern,
-    Printed, Rate, Relation, Repeat, Requires, Runtime, Rw, Scenario, SnapshotOf, Spread, Statistic, Step, Stomp,
-    Store, Strategy, Strength, Submit, SuspendHow, TakeSnapshot, Term, Think, Timed, Timers, Verb, Verdict, Wait,
-    Wanted,
+    Action, Admin, Amount, BlockSizes, Bound, Budget, Comparison, Condition, Cow, CutAt, Device, DeviceKind,
+    Distribution, DropSnapshots, Errno, Expectation, Explore, Extent, Fault, Field, Figure, FigureBound, FigureUnit,
+    FileDevice, IoFlag, IoOp, KernelBound, Load, LoadBound, LoadRef, LockOrder, Loses, MergeSnapshot, MustBlock,
+    Outcome, Pass, Pattern, PowerCut, Printed, Rate, Relation, Repeat, Requires, Runtime, Rw, Scenario, SnapshotOf,
+    Spread, Statistic, Step, Stomp, Store, Strategy, Strength, Submit, Survives, SuspendHow, TakeSnapshot, Term, Think,
+    Timed, Timers, Verb, Verdict, VolatileCache, Wait, Wanted,
 };
 pub use schema::{AxisWords, schema};
 pub use span::Span;

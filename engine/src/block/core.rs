@@ -15,6 +15,7 @@ use super::bio::Bio;
 use super::device::{DevId, Device};
 use super::late::{Fate, Late};
 use super::opf::BioOp;
+use super::power::Power;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::{Mode, ObjectId, Runtime, Task};
@@ -58,8 +59,9 @@ pub struct BlockCore {
     pools: Tiny<Vec<Arc<Mempool>>>,
     slab_faults: Tiny<Option<Arc<dyn SlabFaults>>>,
     io_faults: Tiny<Option<Arc<dyn IoFaultHook>>>,
-    /// Bits of `FAULTS` and `GONE`: 0 while all is healthy, so that healthy I/O pays one load.
+    /// Bits of `FAULTS`, `GONE` and `NO_POWER`: 0 while all is healthy, so that healthy I/O pays one load.
     io_trouble: Variable,
+    power: Power,
     /// Which events the hook has counted so far, as far as a search can tell.
     io_events: ObjectId,
     /// Leaf devices that were removed under their users.
@@ -87,6 +89,8 @@ pub struct BlockCore {
 const FAULTS: u64 = 1;
 /// Some device is gone.
 const GONE: u64 = 2;
+/// The power is gone.
+const NO_POWER: u64 = 4;
 
 impl BlockCore {
     /// A block layer without devices. With `log_entries` it notes each bio that enters a driver.
@@ -98,6 +102,7 @@ impl BlockCore {
             slab_faults: Tiny::new(None),
             io_faults: Tiny::new(None),
             io_trouble: Variable::new(runtime, "io_trouble", 0),
+            power: Power::new(runtime),
             io_events: runtime.register("data", "I/O fault events"),
             gone: Confided::new(runtime, "devices gone", BTreeSet::new()),
             late: Confided::new(runtime, "late bios", BTreeMap::new()),
@@ -151,8 +156,8 @@ impl BlockCore {
 
     /// Changes which I/O fails, hangs or is slow, from now on. What is held already stays so until it is released.
     pub fn set_io_faults(&self, current: &Task, faults: Option<Arc<dyn IoFaultHook>>) {
-        let gone = self.io_trouble.get() & GONE;
-        self.io_trouble.set(gone | if faults.is_some() { FAULTS } else { 0 });
+        let others = self.io_trouble.get() & !FAULTS;
+        self.io_trouble.set(others | if faults.is_some() { FAULTS } else { 0 });
         *self.io_faults.lock_for(current) = faults;
     }
 
@@ -165,7 +170,7 @@ impl BlockCore {
 
     #[cold]
     fn admit_in_trouble(&self, current: &Task, dev: &Arc<Device>, bio: Bio) -> Option<Bio> {
-        if self.is_gone(current, dev) {
+        if self.is_gone(current, dev) || self.power.is_off() {
             bio.end(current, BlkStatus::IoErr);
             return None;
         }
@@ -221,6 +226,24 @@ impl BlockCore {
     /// Whether the device was removed under its users.
     pub fn is_gone(&self, current: &Task, dev: &Device) -> bool {
         self.io_trouble.get() & GONE != 0 && self.gone.look(current, |gone| gone.contains(&dev.id()))
+    }
+
+    /// Whether leaf devices have power, and when it goes.
+    #[inline]
+    pub const fn power(&self) -> &Power {
+        &self.power
+    }
+
+    /// The power goes now: nothing changes on a leaf device any more, and I/O ends with errors.
+    pub fn cut_power(&self) {
+        self.power.set_off(true);
+        self.io_trouble.set(self.io_trouble.get() | NO_POWER);
+    }
+
+    /// The power is back. What volatile caches held is for [`Driver::lose_cache`](super::Driver::lose_cache) first.
+    pub fn restore_power(&self) {
+        self.io_trouble.set(self.io_trouble.get() & !NO_POWER);
+        self.power.set_off(false);
     }
 
     /// What the hook says of `bio`.

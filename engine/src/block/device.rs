@@ -57,6 +57,10 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// The power was gone: what a volatile cache held and had not written back is lost as `pick` says, which chooses from
+    /// so many ways for each unit of it; 0 is that nothing is lost.
+    fn lose_cache(&self, _current: &Task, _pick: &mut dyn FnMut(u32) -> u32) {}
+
     /// Whether the queue limits let `op` through; what they do not ends with -EOPNOTSUPP.
     fn takes(&self, op: BioOp) -> bool {
         !op.is_abnormal()

@@ -3,6 +3,7 @@
 //! Reading order: [`status`], [`buffer`] (data), [`opf`] (what
 //! is asked for), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
 //! devices of a machine share: pools, faults, the entry log), [`device`], [`late`] (bios that are held or slow),
+//! [`power`] and [`write_cache`] (what a power cut takes),
 //! [`submit`] (`submit_bio_noacct`, variant by variant), [`bio_set`] (allocation and rescuing), [`offload`] (rescuing
 //! whoever blocks in dm), [`split`], then the leaf devices [`ram`], [`null`], [`timed`] and the stacking [`barrier`].
 //!
@@ -20,11 +21,13 @@ pub mod late;
 pub mod null;
 pub mod offload;
 pub mod opf;
+pub mod power;
 pub mod ram;
 pub mod split;
 pub mod status;
 pub mod submit;
 pub mod timed;
+pub mod write_cache;
 
 pub use self::core::{BlockCore, EntryEvent, IoFaultHook, SlabFaults};
 pub use bio::{Bio, Completion, EndIo};
@@ -33,6 +36,7 @@ pub use buffer::{BioVec, Buffer};
 pub use device::{DevId, Device, Driver};
 pub use late::Fate;
 pub use opf::{BioFlags, BioOp, Opf};
+pub use power::{CutAt, Power};
 pub use status::BlkStatus;
 pub use submit::submit_bio;
 pub use timed::{ServiceModel, Spread};

@@ -5,8 +5,12 @@
 //! A discard gives back the pages that lie wholly within it, as brd does since 6.3, and leaves the rest of its sectors
 //! as they are. Write-zeroes is carried out; brd leaves it to the block layer, which then writes pages of zeros.
 //! Secure erase is refused.
-//! Not here: timing (see the cost model), a write cache.
+//!
+//! With a volatile write cache a flush makes what was written durable, and a write with FUA does so for its own sectors: in
+//! two halves, so that a power cut in between may leave any part of it. Without one every write is durable at once.
+//! Not here: timing (see the cost model), what a cache may lose ([`super::write_cache`]).
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use dmlab_units::{Nanos, Sectors};
@@ -14,9 +18,10 @@ use dmlab_units::{Nanos, Sectors};
 use super::bio::Bio;
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, RAM_MAJOR};
-use super::opf::BioOp;
+use super::opf::{BioFlags, BioOp};
 use super::status::BlkStatus;
 use super::submit::range_arg;
+use super::write_cache::WriteCache;
 use crate::sched::cell::{Tiny, Word};
 use crate::sched::digest::{Lanes, word_of_bytes};
 use crate::sched::{ObjectId, OpKind, Task};
@@ -43,16 +48,29 @@ struct Ram {
     by_cpu: bool,
     /// What is on it, as one number; kept for exhaustive searches only.
     content: Word,
+    cache: Option<WriteCache>,
 }
 
 /// A ramdisk of `capacity` sectors.
 pub fn new_ramdisk(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors) -> Arc<Device> {
-    let ram = new_ram(core, name, capacity, true);
+    let ram = new_ram(core, name, capacity, true, None);
+    Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, ram)
+}
+
+/// The same with a volatile write cache, which is written back in units of `unit` bytes: a power of two from 512 to 4096.
+pub fn new_cached(core: &Arc<BlockCore>, minor: u32, name: &str, capacity: Sectors, unit: usize) -> Arc<Device> {
+    let ram = new_ram(core, name, capacity, true, Some(unit));
     Device::new(core, DevId { major: RAM_MAJOR, minor }, name, capacity, ram)
 }
 
 /// What keeps data as a ramdisk does, for a device called `name`.
-pub(super) fn new_ram(core: &BlockCore, name: &str, capacity: Sectors, by_cpu: bool) -> Box<dyn Driver> {
+pub(super) fn new_ram(
+    core: &BlockCore,
+    name: &str,
+    capacity: Sectors,
+    by_cpu: bool,
+    cache_unit: Option<usize>,
+) -> Box<dyn Driver> {
     let leaves = (capacity.bytes().0 as usize).div_ceil(PAGE_BYTES * PAGES_PER_LEAF);
     Box::new(Ram {
         id: core.runtime().register("ramdisk", name),
@@ -60,6 +78,7 @@ pub(super) fn new_ram(core: &BlockCore, name: &str, capacity: Sectors, by_cpu: b
         writes: Word::default(),
         by_cpu,
         content: Word::default(),
+        cache: cache_unit.map(|unit| WriteCache::new(core.runtime(), name, unit)),
     })
 }
 
@@ -74,18 +93,26 @@ impl Driver for Ram {
 
     #[track_caller]
     fn carry_out(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
-        let kind = if bio.op() == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
-        let at = std::panic::Location::caller();
-        current.announce(kind, self.id, range_arg(bio.sector, bio.sectors), at);
-        if !self.loses(dev, bio.op()) {
-            match bio.op() {
-                BioOp::Read | BioOp::Write => self.transfer(current, &bio),
-                BioOp::Discard | BioOp::SecureErase => self.discard(current, &bio),
-                BioOp::WriteZeroes => self.write_zeroes(current, &bio),
-                BioOp::Flush => {}
+        let at = Location::caller();
+        let status = if self.perform(current, dev, &bio, at) { BlkStatus::Ok } else { BlkStatus::IoErr };
+        bio.end(current, status);
+    }
+
+    fn has_write_cache(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    fn lose_cache(&self, current: &Task, pick: &mut dyn FnMut(u32) -> u32) {
+        let Some(cache) = &self.cache else { return };
+        for (unit, contents) in cache.lose(current, pick) {
+            let at = unit as usize * cache.unit();
+            let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
+            let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
+            if current.is_tracked() {
+                self.show_write(current, leaf.as_ref(), at, &contents);
             }
+            write_page(&mut leaf, page % PAGES_PER_LEAF, within, &contents);
         }
-        bio.end(current, BlkStatus::Ok);
     }
 
     fn takes(&self, op: BioOp) -> bool {
@@ -98,6 +125,52 @@ impl Driver for Ram {
 }
 
 impl Ram {
+    /// Does what `bio` asks for; `false` if there is no power to do it with.
+    fn perform(&self, current: &Task, dev: &Device, bio: &Bio, at: &'static Location<'static>) -> bool {
+        let (op, flags, core) = (bio.op(), bio.flags(), dev.core());
+        if let Some(cache) = &self.cache
+            && (op == BioOp::Flush || flags.contains(BioFlags::PREFLUSH))
+        {
+            core.before_change(current);
+            cache.announce(current, at);
+            if core.power().is_off() {
+                return false;
+            }
+            cache.destage(current, 0..u64::MAX);
+            if op == BioOp::Flush {
+                return true;
+            }
+        }
+        if op != BioOp::Read {
+            core.before_change(current);
+        }
+        let kind = if op == BioOp::Read { OpKind::IoRead } else { OpKind::IoWrite };
+        current.announce(kind, self.id, range_arg(bio.sector, bio.sectors), at);
+        if core.power().is_off() {
+            return false;
+        }
+        if !self.loses(dev, op) {
+            match op {
+                BioOp::Read | BioOp::Write => self.transfer(current, bio),
+                BioOp::Discard | BioOp::SecureErase => self.discard(current, bio),
+                BioOp::WriteZeroes => self.write_zeroes(current, bio),
+                BioOp::Flush => {}
+            }
+        }
+        if let Some(cache) = &self.cache
+            && flags.contains(BioFlags::FUA)
+        {
+            core.before_change(current);
+            cache.announce(current, at);
+            if core.power().is_off() {
+                return false;
+            }
+            let unit = |sectors: Sectors| sectors.bytes().0 / cache.unit() as u64;
+            cache.destage(current, unit(bio.sector)..unit(bio.sector + bio.sectors - Sectors(1)) + 1);
+        }
+        true
+    }
+
     fn loses(&self, dev: &Device, op: BioOp) -> bool {
         if dev.core().variants().planted != Planted::LosesWrites || op != BioOp::Write {
             return false;
@@ -130,6 +203,7 @@ impl Ram {
                     if current.is_tracked() {
                         self.show_write(current, leaf.as_ref(), at, piece);
                     }
+                    self.note_older(current, leaf.as_ref(), at, piece);
                     write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece);
                 }
                 done += chunk;
@@ -161,6 +235,7 @@ impl Ram {
         if current.is_tracked() {
             self.show_write(current, leaf.as_ref(), at, &[0; PAGE_BYTES][..len]);
         }
+        self.note_older(current, leaf.as_ref(), at, &[0; PAGE_BYTES][..len]);
         let place = leaf.as_mut().map(|leaf| &mut leaf[page % PAGES_PER_LEAF]);
         match place {
             Some(place) if len == PAGE_BYTES => *place = None,
@@ -171,6 +246,22 @@ impl Ram {
 }
 
 impl Ram {
+    /// Lets the cache know what `piece`, of one page, takes the place of at byte `at`.
+    fn note_older(&self, current: &Task, leaf: Option<&Leaf>, at: usize, piece: &[u8]) {
+        let Some(cache) = &self.cache else { return };
+        let page = leaf.and_then(|leaf| leaf[at / PAGE_BYTES % PAGES_PER_LEAF].as_deref());
+        let size = cache.unit();
+        for unit in at / size..=(at + piece.len() - 1) / size {
+            let first = unit * size;
+            let old = page.map_or(&[0; PAGE_BYTES][..size], |page| &page[first % PAGE_BYTES..][..size]);
+            let mut new = [0; PAGE_BYTES];
+            new[..size].copy_from_slice(old);
+            let (from, to) = (first.max(at), (first + size).min(at + piece.len()));
+            new[from - first..to - first].copy_from_slice(&piece[from - at..to - at]);
+            cache.overwrites(current, unit as u64, old, &new[..size]);
+        }
+    }
+
     /// Tells an exhaustive search that `piece` takes the place of what stands at byte `at`: the device's state is the sum
     /// over its written sectors, so that it does not matter in which order they were written.
     fn show_write(&self, current: &Task, leaf: Option<&Leaf>, at: usize, piece: &[u8]) {

@@ -61,6 +61,9 @@ pub struct ServiceModel {
     pub bandwidth: Option<Bytes>,
     /// How these times are spread.
     pub spread: Spread,
+    /// Whether the write cache is volatile, and the bytes that it is written back in: a power of two from 512 to 4096. Goes
+    /// with `flush`.
+    pub cache_unit: Option<usize>,
 }
 
 impl ServiceModel {
@@ -98,7 +101,7 @@ pub fn new_timed(
     let station = Station { free: vec![Nanos::ZERO; depth as usize], started: 0 };
     let flags = WqFlags { max_active: depth, mem_reclaim: false, worker_fails: None };
     let timed = Timed {
-        medium: new_ram(core, name, capacity, false).into(),
+        medium: new_ram(core, name, capacity, false, model.cache_unit).into(),
         queue: Workqueue::new(runtime, name, flags),
         service: Arc::new(Service { model, seed, station: SpinSection::new(runtime, name, station) }),
         arrivals: SpinSection::new(runtime, &format!("{name} arrivals"), 0),
@@ -176,6 +179,10 @@ impl Driver for Timed {
 
     fn has_write_cache(&self) -> bool {
         self.service.model.flush.is_some()
+    }
+
+    fn lose_cache(&self, current: &Task, pick: &mut dyn FnMut(u32) -> u32) {
+        self.medium.lose_cache(current, pick);
     }
 
     fn takes(&self, op: BioOp) -> bool {

@@ -24,7 +24,7 @@ use crate::block::{Bio, BioOp, BlkStatus, Device};
 use crate::sched::Task;
 use crate::sync::Gfp;
 use crate::sync::mempool::Element;
-use crate::variants::{Duplicates, Flush};
+use crate::variants::{Duplicates, Flush, Planted};
 
 /// A target of a table and its index.
 type Indexed<'a> = (usize, &'a TableTarget);
@@ -106,7 +106,7 @@ pub(super) fn send_empty_flush(current: &Task, ci: &CloneInfo<'_>, empty: &Bio, 
     let _frame = current.enter("__send_empty_flush");
     let table = ci.io.table();
     if bypasses(ci.md, table) {
-        for device in table.unique_devices() {
+        for device in table.unique_devices().into_iter().take(places(ci)) {
             let mut clone = waiting(current, ci, None, empty, 0, &mut embedded);
             clone.set_dev(device);
             ci.io.inc_pending(current);
@@ -114,12 +114,22 @@ pub(super) fn send_empty_flush(current: &Task, ci: &CloneInfo<'_>, empty: &Bio, 
         }
         return;
     }
-    for (index, target) in table.targets().iter().enumerate() {
-        let copies = target.target.num_flush_bios();
+    for (index, target) in table.targets().iter().enumerate().take(places(ci)) {
+        let copies = copies(target, BioOp::Flush).min(flush_copies_max(ci));
         if copies > 0 {
             send_duplicates(current, ci, (index, target), empty, copies, &mut embedded);
         }
     }
+}
+
+/// To how many targets or devices of a table a flush goes.
+fn places(ci: &CloneInfo<'_>) -> usize {
+    if ci.md.variants().planted == Planted::FlushFirstOnly { 1 } else { usize::MAX }
+}
+
+/// How many copies of a flush a target gets at most.
+fn flush_copies_max(ci: &CloneInfo<'_>) -> u64 {
+    if ci.md.variants().planted == Planted::FlushOneCopy { 1 } else { u64::MAX }
 }
 
 /// `__process_abnormal_io`: sends `template`, which is within the target, as often as the target wants.

@@ -192,6 +192,8 @@ op_kinds! {
     IoRead "io_read" Access,
     /// A leaf device carries out a write.
     IoWrite "io_write" Access,
+    /// A leaf device writes back what its volatile cache holds.
+    IoFlush "io_flush" Access,
 }
 
 #[cfg(test)]

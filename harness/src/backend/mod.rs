@@ -15,7 +15,7 @@ mod ring;
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Errno, Fault, IoFlag, IoOp, SuspendHow};
+use dmlab_scenarios::{CutAt, Errno, Fault, IoFlag, IoOp, Loses, SuspendHow};
 use dmlab_units::{Nanos, Sectors};
 
 pub use performance::{Performance, PoolUse};
@@ -140,6 +140,24 @@ pub trait Actor {
     /// # Errors
     /// `ENXIO` when there is no such device, `EINVAL` when nothing lives there.
     fn unmount(&self, device: &str) -> Result<(), Errno>;
+
+    /// From now on the power of all leaf devices may go at this moment.
+    fn watch_power(&self, at: CutAt);
+
+    /// The power goes, if it has not gone yet.
+    fn cut_power(&self);
+
+    /// A flag that is up while the power is gone.
+    fn power_is_off(&self) -> Arc<dyn Flag>;
+
+    /// Removes every dm device, takes from volatile caches what is lost, and brings the power back.
+    ///
+    /// # Errors
+    /// Which devices could not be removed.
+    fn restart(&self, loses: Loses) -> Result<(), String>;
+
+    /// Uses, within `use_it`, what flows of a script share beside devices, as one access that a search sees.
+    fn confide(&self, use_it: &mut dyn FnMut());
 
     /// Starts a flow of control beside this one. This flow joins it before its own end.
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a>;

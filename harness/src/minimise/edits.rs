@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use dmlab_scenarios::{Action, DeviceKind, Extent, Load, MustBlock, Repeat, Scenario, Step};
+use dmlab_scenarios::{Action, DeviceKind, Extent, Load, MustBlock, PowerCut, Repeat, Scenario, Step};
 use serde::{Deserialize, Serialize};
 
 /// One thing less in a scenario.
@@ -233,6 +233,8 @@ fn visit_action(action: &mut Action, line: Option<u32>, path: &str, see: &mut Se
         }
         Action::Steps(steps) => visit_steps(steps, &format!("{path}.each"), see),
         Action::MustBlock(MustBlock { steps, .. }) => visit_steps(steps, &format!("{path}.must_block"), see),
+        Action::PowerCut(PowerCut { steps, .. }) => visit_steps(steps, &format!("{path}.power_cut"), see),
+        Action::Survives(survives) => sectors("survives", &mut survives.of, see),
         Action::Run(load) => visit_load(load, line, &format!("{path}.load"), see),
         Action::Submit(submit) => sectors("submit", &mut submit.extent, see),
         Action::Stamp(pass) => sectors("stamp", &mut pass.extent, see),

@@ -49,6 +49,11 @@ impl Script {
 const fn holds_steps(action: &Action) -> bool {
     matches!(
         action,
-        Action::Parallel(_) | Action::Background(_) | Action::Steps(_) | Action::Repeat(_) | Action::MustBlock(_)
+        Action::Parallel(_)
+            | Action::Background(_)
+            | Action::Steps(_)
+            | Action::Repeat(_)
+            | Action::MustBlock(_)
+            | Action::PowerCut(_)
     )
 }

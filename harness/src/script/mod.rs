@@ -2,7 +2,8 @@
 //!
 //! Reading order: `flow` (lists of steps, and steps that hold steps), `steps` (each other step's meaning), `printed`
 //! (status and table), `volumes` (snapshots), `stamps` and `book` (what is written, and what may be there), `load` (fio's
-//! words), `pattern` (what is written, and how it is recognised again), `phases`, `trace` (what each step was answered),
+//! words), `pattern` (what is written, and how it is recognised again), `power` (power cuts
+//! and what survives them), `phases`, `trace` (what each step was answered),
 //! `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
@@ -20,6 +21,7 @@ mod mount;
 mod pattern;
 mod phases;
 mod pooled;
+mod power;
 mod printed;
 mod stamps;
 mod steps;
@@ -29,7 +31,9 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use dmlab_scenarios::{Action, Admin, DeviceKind, Fault, MustBlock, Outcome, Repeat, Scenario, Step, Stomp, Verb};
+use dmlab_scenarios::{
+    Action, Admin, DeviceKind, Fault, MustBlock, Outcome, PowerCut, Repeat, Scenario, Step, Stomp, Verb,
+};
 use dmlab_units::{Nanos, Seed};
 
 pub use findings::{Findings, LoadFinding};
@@ -59,6 +63,7 @@ pub struct Script {
     book: Mutex<Book>,
     /// Raised whenever somebody looks into the book, so that a search knows; not there when no book is kept.
     book_flag: OnceLock<Arc<dyn Flag>>,
+    power: power::Power,
     /// When it began, where a budget wants to know.
     began: OnceLock<Nanos>,
     findings: Mutex<Findings>,
@@ -98,6 +103,7 @@ impl Script {
             kept: kept(&scenario.steps),
             book: Mutex::default(),
             book_flag: OnceLock::new(),
+            power: power::Power::of(scenario),
             began: OnceLock::new(),
             findings: Mutex::default(),
         })
@@ -155,6 +161,15 @@ impl Script {
     }
 
     fn fail(&self, line: u32, message: String) -> Stopped {
+        // What fails because the power is gone is no finding.
+        if self.power.is_off() {
+            return Stopped;
+        }
+        self.fail_anyway(line, message)
+    }
+
+    /// As [`Self::fail`], with or without power.
+    fn fail_anyway(&self, line: u32, message: String) -> Stopped {
         let message = if line == 0 { message } else { format!("line {line}: {message}") };
         self.note(|findings| findings.failures.push(message));
         Stopped
@@ -171,7 +186,8 @@ fn every(steps: &[Step], see: &mut dyn FnMut(&Action)) {
             }
             Action::Steps(steps)
             | Action::Repeat(Repeat { steps, .. })
-            | Action::MustBlock(MustBlock { steps, .. }) => every(steps, see),
+            | Action::MustBlock(MustBlock { steps, .. })
+            | Action::PowerCut(PowerCut { steps, .. }) => every(steps, see),
             _ => {}
         }
     }

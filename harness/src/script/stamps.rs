@@ -25,7 +25,7 @@ const STAMP_SECTORS: Sectors = Sectors(2048);
 type PieceOfMemory<'a> = &'a mut dyn FnMut(&mut [u8], Sectors) -> Result<(), String>;
 
 /// Why I/O in pieces ended early.
-enum Broken {
+pub(super) enum Broken {
     /// This I/O failed so.
     Io(String, Errno),
     /// It is not what was to be read.
@@ -43,7 +43,7 @@ impl Script {
     }
 
     /// Whether the book has this device.
-    fn keeps(&self, device: &str) -> bool {
+    pub(super) fn keeps(&self, device: &str) -> bool {
         self.kept.contains(device)
     }
 
@@ -106,6 +106,9 @@ impl Script {
                 _ => Ok(()),
             }
         });
+        if result.is_ok() {
+            self.stamped(flow.actor, device, (*at, *sectors));
+        }
         self.saw(flow, line, || format!("write of {device} {at}+{sectors}"), &result.map(|()| Vec::new()));
         let what = if what.is_empty() { format!("write of {device} {at}+{sectors}") } else { what };
         self.expect(line, &what, result, *outcome)
@@ -214,7 +217,7 @@ impl Script {
         }
     }
 
-    fn open<'a>(
+    pub(super) fn open<'a>(
         &self,
         flow: Flow<'a>,
         line: u32,
@@ -227,7 +230,7 @@ impl Script {
         })
     }
 
-    fn ended(
+    pub(super) fn ended(
         &self,
         flow: Flow<'_>,
         line: u32,
@@ -254,7 +257,7 @@ impl Script {
 
 /// I/O in pieces of at most [`STAMP_SECTORS`], which ends with the first error; `with` sees the memory before a write and
 /// after a read.
-fn pieces(
+pub(super) fn pieces(
     open: &dyn OpenDevice,
     device: &str,
     (at, sectors): (Sectors, Sectors),

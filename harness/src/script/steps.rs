@@ -68,6 +68,8 @@ impl Script {
                 actor.unplug(device);
                 Ok(())
             }
+            Action::PowerCut(cut) => self.power_cut(flow, line, cut),
+            Action::Survives(survives) => self.survives(flow, line, survives),
             Action::Parallel(branches) => {
                 self.parallel(flow, branches);
                 Ok(())
@@ -146,6 +148,7 @@ impl Script {
         let Extent { device, at, sectors } = &submit.extent;
         let what = format!("{:?} of {device} {at}+{sectors}", submit.op).to_lowercase();
         let open = actor.open(device, 1, *sectors).map_err(|errno| self.fail(line, format!("{what}: {errno:?}")))?;
+        let before = self.before_bio(actor, submit);
         let write = |label: Label| {
             if submit.op == IoOp::Write {
                 open.with_slot(0, &mut |memory| pattern::fill(memory, label));
@@ -158,6 +161,7 @@ impl Script {
             IoOp::Write => self.booked(device, *at, *sectors, write),
             _ => self.unbooked(true, device, || write(self.label(device, *at, 0))),
         };
+        self.after_bio(actor, submit, before, error.is_ok());
         self.saw(flow, line, || what.clone(), &error.map(|()| Vec::new()));
         let error = error.err();
         self.note(|findings| {

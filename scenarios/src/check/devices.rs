@@ -12,10 +12,12 @@ use super::timed::timed;
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
-use crate::{Device, DeviceKind, FileDevice, values};
+use crate::{Device, DeviceKind, FileDevice, Timed, VolatileCache, values};
 
 const SIZE_MAX: Bytes = Bytes(1 << 40);
 const LEVELS_MAX: u32 = 64;
+const ATOMIC_MIN: Bytes = Bytes(512);
+const ATOMIC_MAX: Bytes = Bytes(4096);
 const DEVICES_MAX: usize = 256;
 const WHAT: &str = "a device";
 
@@ -43,10 +45,11 @@ pub(super) fn devices(node: Option<&Node>, sink: &mut Sink<'_>) -> (Scope, Check
             let message = format!("{} is not a name of a device: a-z, 0-9 and `_`, a letter first", shown(&name));
             sink.error(key.span, message);
         }
-        let kind = kind(value, &scope, sink);
-        scope.declare(declared(&name, kind.as_ref(), &scope));
+        let read = kind(value, &scope, sink);
+        scope.declare(declared(&name, read.as_ref().map(|(kind, _)| kind), &scope));
         named.then_some(())?;
-        Some(Device { name, kind: kind? })
+        let (kind, cache) = read?;
+        Some(Device { name, kind, cache })
     });
     if entries.is_empty()
         && let Some(node) = node
@@ -86,7 +89,7 @@ fn end_of(line: &str) -> Option<Sectors> {
     Some(Sectors(number()?.checked_add(number()?)?))
 }
 
-fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> {
+fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind, Option<VolatileCache>)> {
     let stacked = node.get("over").is_some();
     let mut fields = Fields::open(node, WHAT, sink)?;
     let ram = fields.optional("ram", size);
@@ -97,6 +100,8 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     let dm = fields.optional("dm", |node, sink| table::lines(node, Lines::Table, stacked, scope, sink));
     let over = fields.optional("over", |node, sink| scope.reference(node, sink));
     let levels = fields.optional("levels", |node, sink| values::count(node, 1..=LEVELS_MAX, sink));
+    let is_volatile = fields.or("volatile_cache", false, values::truth);
+    let atomic = fields.optional("atomic", atomic);
     let span = fields.span();
     fields.finish()?;
     let kinds: Vec<&str> =
@@ -114,6 +119,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
             return None;
         }
     }
+    let cache = cache(node, kinds[0], timed.as_ref().and_then(Option::as_ref), (is_volatile?, atomic?), sink)?;
     let (ram, null, timed, file, barrier, dm, over, levels) =
         (ram?, null?, timed?, file?, barrier?, dm?, over?, levels?);
     let leaf = ram
@@ -122,7 +128,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
         .or(timed.map(DeviceKind::Timed))
         .or(file.map(DeviceKind::File));
     let barrier = barrier.map(|below| DeviceKind::Barrier { below: below.name });
-    let Some(table) = dm else { return leaf.or(barrier) };
+    let Some(table) = dm else { return Some((leaf.or(barrier)?, cache)) };
     let names_below = table.iter().any(|line| line.split_whitespace().any(|token| token == BELOW));
     if let Some(over) = node.get("over")
         && !names_below
@@ -135,7 +141,42 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<DeviceKind> 
     {
         return sink.refuse(node.span, "`levels` above 1 need `over: $device`, what the lowest stands on");
     }
-    Some(DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) })
+    Some((DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) }, None))
+}
+
+/// What a power cut may take from a device of `kind`.
+fn cache(
+    node: &Node,
+    kind: &str,
+    timed: Option<&Timed>,
+    (is_volatile, atomic): (bool, Option<Bytes>),
+    sink: &mut Sink<'_>,
+) -> Checked<Option<VolatileCache>> {
+    let place = |key: &str| node.get(key).map_or(node.span, |node| node.span);
+    if !is_volatile {
+        if atomic.is_some() {
+            return sink
+                .refuse(place("atomic"), "`atomic` is about a volatile cache, and `volatile_cache` is not true");
+        }
+        return Some(None);
+    }
+    if !matches!(kind, "ram" | "timed") {
+        let message = format!("`volatile_cache` is about ram and timed devices; this one is {kind}");
+        return sink.refuse(place("volatile_cache"), message);
+    }
+    if kind == "timed" && timed.is_none_or(|timed| timed.flush.is_none()) {
+        let message = "a timed device without `flush` has no write cache that could be volatile";
+        return sink.refuse(place("volatile_cache"), message);
+    }
+    Some(Some(VolatileCache { atomic: atomic.unwrap_or(ATOMIC_MIN) }))
+}
+
+fn atomic(node: &Node, sink: &mut Sink<'_>) -> Checked<Bytes> {
+    let bytes = values::bytes(node, ATOMIC_MIN..=ATOMIC_MAX, sink)?;
+    if !bytes.0.is_power_of_two() {
+        return sink.refuse(node.span, format!("{bytes} is not a power of two"));
+    }
+    Some(bytes)
 }
 
 fn file(node: &Node, sink: &mut Sink<'_>) -> Checked<FileDevice> {

@@ -7,6 +7,7 @@
 //! Not here: repetition at run time (`flow`).
 
 use super::flow::{is_name, steps};
+use super::power::report_nested;
 use super::scope::{Scope, UNROLLED_MAX};
 use crate::fields::{Checked, Fields};
 use crate::matrix::Cell;
@@ -33,6 +34,9 @@ pub(super) fn each(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<A
         Some((format!("{name}{number}"), steps))
     };
     let passes = values::each(&passes, sink, of_pass)?;
+    if at_once {
+        passes.iter().try_for_each(|(_, steps): &(String, Vec<Step>)| report_nested(node, steps, sink))?;
+    }
     Some(match at_once {
         true => Action::Parallel(passes),
         false => Action::Steps(passes.into_iter().flat_map(|(_, steps): (_, Vec<Step>)| steps).collect()),

@@ -6,6 +6,7 @@
 
 use dmlab_units::Nanos;
 
+use super::power::report_nested;
 use super::printed::printed;
 use super::scope::Scope;
 use super::steps::step;
@@ -109,8 +110,9 @@ fn tasks(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Vec<(String
     };
     values::each(entries, sink, |(key, value), sink| {
         let name = values::name(key, TASK, is_name, sink);
-        let steps = steps(value, scope, sink);
-        Some((name?, steps?))
+        let steps = steps(value, scope, sink)?;
+        report_nested(value, &steps, sink)?;
+        Some((name?, steps))
     })
 }
 
@@ -173,7 +175,9 @@ pub(super) fn repeat(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
         };
         return sink.refuse(place("jitter"), message);
     }
-    Some(Action::Repeat(Repeat { times, during, every, jitter, steps: steps? }))
+    let steps = steps?;
+    report_nested(node, &steps, sink)?;
+    Some(Action::Repeat(Repeat { times, during, every, jitter, steps }))
 }
 
 pub(super) fn must_block(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Action> {
@@ -189,7 +193,11 @@ pub(super) fn must_block(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Che
             let place = node.get("max").map_or(span, |node| node.span);
             sink.refuse(place, format!("at least {min} and at most {max}: nothing can take that long"))
         }
-        (min, max) => Some(Action::MustBlock(MustBlock { min, max, steps: steps? })),
+        (min, max) => {
+            let steps = steps?;
+            report_nested(node, &steps, sink)?;
+            Some(Action::MustBlock(MustBlock { min, max, steps }))
+        }
     }
 }
 

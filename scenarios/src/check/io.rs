@@ -161,7 +161,13 @@ pub(super) fn layout(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked
 }
 
 /// An extent that lies within its device, as far as that is known.
-fn extent(node: &Node, device: Declared, at: Sectors, sectors: Sectors, sink: &mut Sink<'_>) -> Checked<Extent> {
+pub(super) fn extent(
+    node: &Node,
+    device: Declared,
+    at: Sectors,
+    sectors: Sectors,
+    sink: &mut Sink<'_>,
+) -> Checked<Extent> {
     let place = |key: &str| node.get(key).map(|node| node.span);
     let span = place("sectors").or_else(|| place("at")).unwrap_or(node.span);
     within(span, &device, at, sectors, sink)?;

@@ -53,6 +53,7 @@ impl Named {
                 Action::Steps(steps) => self.gather(steps),
                 Action::Repeat(repeat) => self.gather(&repeat.steps),
                 Action::MustBlock(must_block) => self.gather(&must_block.steps),
+                Action::PowerCut(cut) => self.gather(&cut.steps),
                 _ => {}
             }
         }

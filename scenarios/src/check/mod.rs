@@ -5,7 +5,7 @@
 //!
 //! Reading order: `head` (what is the same in every cell) with `requires`, `cell` (one cell's scenario), then its parts: `scope`
 //! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` and `admin`
-//! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `flow`
+//! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `power`, `flow`
 //! (steps that hold steps), then `explore`, `bound`, `relation` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
@@ -23,6 +23,7 @@ mod head;
 mod io;
 mod load;
 mod loads;
+mod power;
 mod printed;
 mod relation;
 mod requires;

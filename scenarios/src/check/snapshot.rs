@@ -14,8 +14,8 @@ use crate::nearest;
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
 use crate::{
-    Action, Cow, Device, DeviceKind, DropSnapshots, Errno, MergeSnapshot, MustBlock, Outcome, Repeat, SnapshotOf, Step,
-    Store, TakeSnapshot, values,
+    Action, Cow, Device, DeviceKind, DropSnapshots, Errno, MergeSnapshot, MustBlock, Outcome, PowerCut, Repeat,
+    SnapshotOf, Step, Store, TakeSnapshot, values,
 };
 
 const NAMES: &str = "the name of a snapshot: a-z, 0-9 and `_`, a letter first; or several, `snap{1..8}`";
@@ -78,7 +78,7 @@ pub(super) fn disks(steps: &[Step]) -> Vec<Device> {
         for Cow { on, sectors, .. } in take.takes.iter().filter(|cow| cow.on == disk_of(&cow.snapshot)) {
             match disks.iter_mut().find(|disk| disk.name == *on) {
                 Some(Device { kind: DeviceKind::Ram(size), .. }) => *size = (*size).max(sectors.bytes()),
-                _ => disks.push(Device { name: on.clone(), kind: DeviceKind::Ram(sectors.bytes()) }),
+                _ => disks.push(Device { name: on.clone(), kind: DeviceKind::Ram(sectors.bytes()), cache: None }),
             }
         }
     });
@@ -94,7 +94,8 @@ fn visit(steps: &[Step], see: &mut impl FnMut(&TakeSnapshot)) {
             }
             Action::Steps(steps)
             | Action::Repeat(Repeat { steps, .. })
-            | Action::MustBlock(MustBlock { steps, .. }) => {
+            | Action::MustBlock(MustBlock { steps, .. })
+            | Action::PowerCut(PowerCut { steps, .. }) => {
                 visit(steps, see);
             }
             _ => {}

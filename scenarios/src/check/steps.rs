@@ -2,10 +2,10 @@
 //!
 //! Invariants: a step is a map with exactly one key, the action; every step has the line it stands in; recursion is
 //! bounded by the nesting that `yaml` allows.
-//! Not here: the actions themselves (`control`, `snapshot`, `admin`, `printed`, `io`, `load`, `fault`, `flow`, `each`).
+//! Not here: the actions themselves (`control`, `snapshot`, `admin`, `printed`, `io`, `load`, `fault`, `power`, `flow`, `each`).
 
 use super::scope::Scope;
-use super::{admin, control, each, fault, flow, io, load, printed, snapshot};
+use super::{admin, control, each, fault, flow, io, load, power, printed, snapshot};
 use crate::fields::Checked;
 use crate::nearest;
 use crate::node::{Kind, Node};
@@ -42,6 +42,8 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("heal", fault::heal),
     ("release", fault::release),
     ("unplug", fault::unplug),
+    ("power_cut", power::power_cut),
+    ("survives", power::survives),
     ("parallel", flow::parallel),
     ("background", flow::background),
     ("join", flow::join),

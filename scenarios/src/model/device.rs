@@ -5,6 +5,8 @@
 
 use dmlab_units::{Bytes, Nanos};
 
+use super::VolatileCache;
+
 /// One device of a scenario.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -13,6 +15,8 @@ pub struct Device {
     pub name: String,
     /// What it is.
     pub kind: DeviceKind,
+    /// What a power cut may take from it; `None` is nothing that was acknowledged.
+    pub cache: Option<VolatileCache>,
 }
 
 /// What a device is made of.

@@ -1,7 +1,7 @@
 //! The checked scenario: what a YAML file means once every mistake has been ruled out, for one cell of its matrix.
 //!
 //! Reading order: [`Scenario`], then its parts: `device`, `step` with `admin`, `flow`, `printed`, `outcome`,
-//! `io`, `load`, `snapshot` and `fault`, `expect` with `load_bound`, `explore`.
+//! `io`, `load`, `snapshot`, `fault` and `power`, `expect` with `load_bound`, `explore`.
 //!
 //! Invariants: every device name used in `steps` and `expect` is declared in `devices`; every table line's device
 //! tokens are still the scenario's own names (`$name`), each backend puts its own `major:minor` there; sizes are in
@@ -20,6 +20,7 @@ mod io;
 mod load;
 mod load_bound;
 mod outcome;
+mod power;
 mod printed;
 mod requires;
 mod scenario;
@@ -37,6 +38,7 @@ pub use io::{Extent, IoFlag, IoOp, Pass, Stomp, Submit};
 pub use load::{BlockSizes, Distribution, Load, Rate, Rw, Think};
 pub use load_bound::{Amount, Figure, FigureBound, FigureUnit, LoadBound, LoadRef, Statistic};
 pub use outcome::{Errno, Outcome};
+pub use power::{CutAt, Loses, PowerCut, Survives, VolatileCache};
 pub use printed::{Field, Pattern, Printed, Wanted};
 pub use requires::{KernelBound, Requires};
 pub use scenario::{Runtime, Scenario};

@@ -7,8 +7,8 @@
 use dmlab_units::{Nanos, Sectors};
 
 use super::{
-    Admin, DropSnapshots, Extent, Fault, Load, MergeSnapshot, MustBlock, Outcome, Pass, Printed, Repeat, Stomp, Submit,
-    TakeSnapshot, Wait,
+    Admin, DropSnapshots, Extent, Fault, Load, MergeSnapshot, MustBlock, Outcome, Pass, PowerCut, Printed, Repeat,
+    Stomp, Submit, Survives, TakeSnapshot, Wait,
 };
 
 /// A step and where it stands in the file.
@@ -126,6 +126,10 @@ pub enum Action {
     Release(String),
     /// Remove this leaf device from under its users.
     Unplug(String),
+    /// The power goes, everything stops, and the power comes back.
+    PowerCut(PowerCut),
+    /// What was made durable must have survived a power cut.
+    Survives(Survives),
     /// Several lists of steps at once, each in a task of that name; the step ends when all have ended.
     Parallel(Vec<(String, Vec<Step>)>),
     /// Lists of steps beside what follows in this list, each in a task of that name. Whatever is not joined before is

@@ -180,6 +180,18 @@ static DEVICE: Map = Map {
         may("dm", Value::OneOrMore(&Value::Scalar(&TABLE_LINE)), "A dm device with this table."),
         may("over", Value::Scalar(&REFERENCE), "What the lowest level stands on; `$below` in the table stands for it."),
         or("levels", "1", Value::Number(1, 64), "So many such devices, stacked on `over`."),
+        or(
+            "volatile_cache",
+            "false",
+            TRUTH,
+            "Of a ram or timed device: what was written and not flushed may be lost in a power cut.",
+        ),
+        or(
+            "atomic",
+            "512",
+            Value::Scalar(&SIZE),
+            "With a volatile cache: what is written back as a whole, 512 bytes to 4 KiB.",
+        ),
     ],
     shape: Shape::OneOf(&["ram", "null", "timed", "file", "barrier", "dm"]),
 };

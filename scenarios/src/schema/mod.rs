@@ -7,7 +7,7 @@
 //!
 //! Invariants: whatever the checker accepts, the schema accepts; what the schema refuses, the checker refuses. What
 //! takes more than one value to know (whether a device exists, whether a range lies in it) only the checker finds.
-//! Reading order: `words` (what descriptions are made of), `head`, `steps`, `load`, `fault`, `expect` (the language),
+//! Reading order: `words` (what descriptions are made of), `head`, `steps`, `load`, `fault`, `power`, `expect` (the language),
 //! `texts` (single values), `print` (JSON).
 //! Not here: which axes an engine has: the harness passes them in.
 
@@ -15,6 +15,7 @@ mod expect;
 mod fault;
 mod head;
 mod load;
+mod power;
 mod print;
 mod snapshot;
 mod steps;

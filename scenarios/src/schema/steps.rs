@@ -4,6 +4,7 @@
 
 use super::fault::{FAULT, HEAL};
 use super::load::LOAD;
+use super::power::{POWER_CUT, SURVIVES};
 use super::snapshot::{DROP, EACH, MERGE, SNAPSHOT};
 use super::texts::{
     AFTER, AT, DURATION, FIELD, FILLED, ON, OUTCOME, PATTERN, PRINTED_LINE, REFERENCE, SECTORS, TABLE_LINE, TASK,
@@ -62,6 +63,8 @@ pub(super) static STEP: Map = choice(
         may("heal", HEAL, "End all faults, and release what they hold."),
         may("release", ON, "Let the I/O go on that this leaf device holds."),
         may("unplug", ON, "Remove this leaf device from under its users, for good."),
+        may("power_cut", Value::Map(&POWER_CUT), "The power goes, every dm device with it, and comes back."),
+        may("survives", Value::Map(&SURVIVES), "What was made durable must have survived a power cut."),
         may(
             "parallel",
             Value::MapOf(&TASK, &STEPS),

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex as HostMutex, PoisonError};
 use dmlab_engine::block::{BlkStatus, Device};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
-use dmlab_engine::sync::{Completion, Mutex, Variable};
+use dmlab_engine::sync::{Completion, Confided, Mutex, Variable};
 use dmlab_engine::{block::DevId, dm};
-use dmlab_scenarios::{Errno, Fault, SuspendHow};
+use dmlab_scenarios::{CutAt, Errno, Fault, Loses, SuspendHow};
 use dmlab_units::{Nanos, Sectors, Seed};
 
 use super::io::EngineDevice;
-use super::{faults, mounted};
+use super::{faults, mounted, power};
 use crate::backend::{Actor, Branch, Control, Flag, FreezeBody, OpenDevice, Started};
 
 /// What the actors of one performance share.
@@ -27,6 +27,10 @@ pub(super) struct World {
     pub locks: HostMutex<BTreeMap<String, Arc<Mutex<()>>>>,
     /// Whether the clock moves by itself.
     pub measures: bool,
+    /// What flows of the script share beside devices: the script has it, this tells the search.
+    pub ledger: Confided<()>,
+    /// Whether anything is mounted in the scenario.
+    pub mounts: bool,
 }
 
 /// A flow of control on the engine.
@@ -137,6 +141,26 @@ impl Actor for EngineActor<'_> {
 
     fn unmount(&self, device: &str) -> Result<(), Errno> {
         mounted::unmount(self.current, &self.world, device).map_err(errno_of_dm)
+    }
+
+    fn watch_power(&self, at: CutAt) {
+        power::watch(self, at);
+    }
+
+    fn cut_power(&self) {
+        self.world.machine.core().cut_power();
+    }
+
+    fn power_is_off(&self) -> Arc<dyn Flag> {
+        Arc::new(power::Off(Arc::clone(self.world.machine.core())))
+    }
+
+    fn restart(&self, loses: Loses) -> Result<(), String> {
+        power::restart(self, loses)
+    }
+
+    fn confide(&self, use_it: &mut dyn FnMut()) {
+        self.world.ledger.change(self.current, |()| use_it());
     }
 
     fn start<'a>(&'a self, branch: Branch) -> Box<dyn Started + 'a> {

@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dmlab_engine::block::{Device, ServiceModel, Spread};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
+use dmlab_engine::sync::Confided;
 use dmlab_engine::variants::Variants;
 use dmlab_scenarios::{self as scenarios, DeviceKind, Scenario, Timed};
 use dmlab_units::{Sectors, Seed};
 
 use super::actor::{EngineActor, World};
-use super::file;
+use super::{file, power};
+use crate::backend::Actor;
 use crate::backend::performance::{Performance, PoolUse};
-use crate::backend::{Actor, Control};
 use crate::script::Script;
 
 /// What is to be performed.
@@ -32,14 +33,14 @@ pub struct Play {
 }
 
 /// The engine's model of a scenario's timed device.
-const fn service_model(timed: &Timed) -> ServiceModel {
+fn service_model(timed: &Timed, cache_unit: Option<usize>) -> ServiceModel {
     let Timed { depth, read, write, flush, discard, bandwidth, spread, .. } = *timed;
     let spread = match spread {
         scenarios::Spread::Constant => Spread::Constant,
         scenarios::Spread::Uniform => Spread::Uniform,
         scenarios::Spread::Exponential => Spread::Exponential,
     };
-    ServiceModel { depth, read, write, flush, discard, bandwidth, spread }
+    ServiceModel { depth, read, write, flush, discard, bandwidth, spread, cache_unit }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,6 +81,8 @@ impl Play {
             seed: self.seed.derive("faults"),
             locks: Mutex::default(),
             measures: self.measures,
+            ledger: Confided::new(current.runtime(), "what must survive", ()),
+            mounts: self.script.mounts(),
         };
         let actor = EngineActor { current, world: Arc::new(world) };
         self.script.perform(&actor);
@@ -91,11 +94,15 @@ impl Play {
         for device in &self.scenario.devices {
             let name = &device.name;
             let sectors = |bytes| Sectors::from_bytes(bytes).expect("checked: a size is whole sectors");
+            let cache_unit = device.cache.map(|cache| cache.atomic.0 as usize);
             let made = match &device.kind {
-                DeviceKind::Ram(size) => machine.add_ramdisk(current, name, sectors(*size)),
+                DeviceKind::Ram(size) => match cache_unit {
+                    Some(unit) => machine.add_cached(current, name, sectors(*size), unit),
+                    None => machine.add_ramdisk(current, name, sectors(*size)),
+                },
                 DeviceKind::Null(size) => machine.add_null(current, name, sectors(*size)),
                 DeviceKind::Timed(timed) => {
-                    let (model, seed) = (service_model(timed), self.seed.derive("timed").derive(name));
+                    let (model, seed) = (service_model(timed, cache_unit), self.seed.derive("timed").derive(name));
                     machine.add_timed(current, name, sectors(timed.size), model, seed)
                 }
                 DeviceKind::File(file) => {
@@ -115,23 +122,8 @@ impl Play {
 
     fn tear_down(&self, current: &Task, actor: &EngineActor<'_>, machine: &Machine) {
         actor.set_faults(&[]);
-        if self.script.mounts() {
-            // What lives on a device holds it open; devices on which nothing does refuse.
-            for name in machine.dm().names(current) {
-                let _ = actor.unmount(&name);
-            }
-        }
-        // Upper devices hold lower ones open: whoever cannot go yet goes in a later round.
-        let mut names = machine.dm().names(current);
-        while !names.is_empty() {
-            let before = names.len();
-            names.retain(|name| actor.control(Control::Remove(name)).is_err());
-            if names.len() == before {
-                *locked(&self.leak) = Some(format!("these devices could not be removed: {}", names.join(", ")));
-                return;
-            }
-        }
-        *locked(&self.leak) = machine.check_at_rest(current).err();
+        *locked(&self.leak) =
+            power::remove_all(actor, self.script.mounts()).and_then(|()| machine.check_at_rest(current)).err();
     }
 
     /// What it found out, whether or not it came to an end.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dmlab_scenarios::{Errno, Fault};
+use dmlab_scenarios::{CutAt, Errno, Fault, Loses};
 use dmlab_units::{Nanos, Sectors};
 use nix::errno::Errno as Number;
 
@@ -197,6 +197,27 @@ impl Actor for KernelActor {
         };
         let thread = std::thread::Builder::new().name(name.clone()).spawn(body).expect("threads can be started");
         Box::new(Joined { actor: self, name, thread })
+    }
+
+    fn watch_power(&self, _at: CutAt) {
+        unreachable!("a kernel keeps its power: a scenario in which it would not is skipped");
+    }
+
+    fn cut_power(&self) {
+        unreachable!("a kernel keeps its power: a scenario in which it would not is skipped");
+    }
+
+    fn power_is_off(&self) -> Arc<dyn Flag> {
+        unreachable!("a kernel keeps its power: a scenario in which it would not is skipped");
+    }
+
+    fn restart(&self, _loses: Loses) -> Result<(), String> {
+        unreachable!("a kernel keeps its power: a scenario in which it would not is skipped");
+    }
+
+    /// Nobody searches here.
+    fn confide(&self, use_it: &mut dyn FnMut()) {
+        use_it();
     }
 
     /// Cells with such steps are not run on a kernel (`can`).

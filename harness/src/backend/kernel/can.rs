@@ -67,6 +67,7 @@ fn each_step<'a>(steps: &'a [Step], look: &mut dyn FnMut(&'a Step)) {
             Action::Steps(steps) => each_step(steps, look),
             Action::Repeat(repeat) => each_step(&repeat.steps, look),
             Action::MustBlock(must_block) => each_step(&must_block.steps, look),
+            Action::PowerCut(cut) => each_step(&cut.steps, look),
             _ => {}
         }
     }
@@ -157,6 +158,7 @@ fn steps(scenario: &Scenario) -> Option<String> {
             Action::Unplug(device) => Some(format!("{device} cannot be unplugged")),
             Action::Release(device) => Some(format!("{device} holds no I/O")),
             Action::Submit(submit) => io(submit),
+            Action::PowerCut(_) => Some("the machine's power is not cut".to_owned()),
             Action::Mount(_) | Action::Unmount { .. } => Some("no file system is made on a kernel".to_owned()),
             _ => None,
         };

@@ -233,6 +233,6 @@ pub(super) fn engine_only(scenario: &Scenario) -> Option<(&str, &'static str)> {
         DeviceKind::File(file) if file.path.is_some() => {
             Some((device.name.as_str(), "a file with a path, which dmlab did not make"))
         }
-        _ => None,
+        _ => device.cache.map(|_| (device.name.as_str(), "a device with a volatile cache of its own")),
     })
 }
