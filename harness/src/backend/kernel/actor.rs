@@ -19,6 +19,7 @@ use super::RunningKernel;
 use super::dm::{SuspendHow, Which};
 use super::io::KernelDevice;
 use super::nodes::Dev;
+use super::shims::Shims;
 use super::stage::Watch;
 use super::vitals::Vitals;
 use crate::backend::{Actor, Branch, Control, Flag, FreezeBody, OpenDevice, Started};
@@ -32,7 +33,9 @@ pub(super) struct Over;
 /// What the actors of one performance share.
 pub(super) struct World {
     pub kernel: Arc<RunningKernel>,
+    /// By their shims, where they have one.
     pub leaves: BTreeMap<String, Dev>,
+    pub shims: Shims,
     pub began: Instant,
     pub vitals: Arc<Vitals>,
     pub watch: Arc<dyn Watch>,
@@ -175,11 +178,13 @@ impl Actor for KernelActor {
     }
 
     fn set_faults(&self, faults: &[Fault]) {
-        assert!(faults.is_empty(), "a scenario with faults that have no form here is skipped");
+        let set = self.during("faults", || self.world.shims.set_faults(&self.world.kernel, faults));
+        set.unwrap_or_else(|error| panic!("faults that a kernel can have were refused: {error}"));
     }
 
     fn release(&self, device: &str) {
-        unreachable!("{device} holds nothing: a scenario in which it would is skipped");
+        let released = self.during("release", || self.world.shims.release(&self.world.kernel, device));
+        released.unwrap_or_else(|error| panic!("what a shim holds stays: {error}"));
     }
 
     fn unplug(&self, device: &str) {

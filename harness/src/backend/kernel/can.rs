@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use dmlab_engine::variants::Variants;
-use dmlab_scenarios::{Action, Cell, DeviceKind, Document, IoFlag, IoOp, Scenario, Step, Submit};
+use dmlab_scenarios::{Action, Cell, DeviceKind, Document, Fault, IoFlag, IoOp, Runtime, Scenario, Step, Submit};
 
 use super::stage::engine_only;
-use super::{RunningKernel, knobs};
+use super::{RunningKernel, faults, knobs, shims};
 use crate::plan::AS_OF;
 
 /// Target types and the modules that they come in; those of dm itself are in none.
@@ -79,6 +79,39 @@ pub fn unmet(kernel: &RunningKernel, document: &Document, cell: &Cell, scenario:
         .or_else(|| required(kernel, scenario))
         .or_else(|| devices(kernel, scenario))
         .or_else(|| steps(scenario))
+        .or_else(|| shims::unmet(kernel, scenario).map(|(line, why)| format!("line {line}: {why}")))
+}
+
+/// The leaves that some fault of a scenario is about.
+pub(super) fn leaves_with_faults(scenario: &Scenario) -> BTreeSet<String> {
+    let mut leaves = BTreeSet::new();
+    each_step(&scenario.steps, &mut |step| {
+        if let Action::Fault(fault) = &step.action {
+            leaves.extend(faults::leaf_of(fault).map(str::to_owned));
+        }
+    });
+    leaves
+}
+
+/// What `look` finds wrong with the faults in force after a step, with its line; flows beside each other are taken one
+/// after the other.
+pub(super) fn each_state_of_faults(
+    scenario: &Scenario,
+    look: &mut dyn FnMut(&[Fault]) -> Option<String>,
+) -> Option<(u32, String)> {
+    let mut state: Vec<Fault> = Vec::new();
+    let mut found = None;
+    each_step(&scenario.steps, &mut |step| {
+        match &step.action {
+            Action::Fault(fault) => state.push(fault.clone()),
+            Action::Heal => state.clear(),
+            _ => return,
+        }
+        if found.is_none() {
+            found = look(&state).map(|why| (step.line, why));
+        }
+    });
+    found
 }
 
 /// An algorithm is what this kernel does, or it is not run.
@@ -151,12 +184,13 @@ fn devices(kernel: &RunningKernel, scenario: &Scenario) -> Option<String> {
 }
 
 fn steps(scenario: &Scenario) -> Option<String> {
+    let exact = scenario.runs.iter().all(|runtime| *runtime == Runtime::Explorer);
     let mut why = None;
     each_step(&scenario.steps, &mut |step| {
         let wrong = match &step.action {
-            Action::Fault(_) => Some("this fault has no form on a kernel yet".to_owned()),
-            Action::Unplug(device) => Some(format!("{device} cannot be unplugged")),
-            Action::Release(device) => Some(format!("{device} holds no I/O")),
+            Action::Unplug(device) => Some(format!("{device} cannot be unplugged: ramdisks of a kernel stay")),
+            // Time stands still on the explorer, so that what depends on it comes out as on no clock.
+            Action::Sleep(_) if exact => Some("its pauses are exact on the explorer only".to_owned()),
             Action::Submit(submit) => io(submit),
             Action::PowerCut(_) => Some("the machine's power is not cut".to_owned()),
             Action::Mount(_) | Action::Unmount { .. } => Some("no file system is made on a kernel".to_owned()),

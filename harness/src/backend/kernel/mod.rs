@@ -13,6 +13,8 @@
 mod actor;
 mod can;
 mod dm;
+mod faults;
+mod injection;
 mod io;
 mod journal;
 mod knobs;
@@ -21,6 +23,7 @@ pub mod modules;
 mod nodes;
 mod senses;
 mod session;
+mod shims;
 mod stage;
 mod sys;
 mod teardown;

@@ -22,7 +22,9 @@ use dmlab_units::Seed;
 use super::actor::{End, KernelActor, Over, World};
 use super::knobs::Knobs;
 use super::leaves::{self, Leaf};
+use super::nodes::Dev;
 use super::senses::Senses;
+use super::shims::Shims;
 use super::vitals::Vitals;
 use super::{KernelError, RunningKernel, can, teardown};
 use crate::backend::{Performance, PoolUse};
@@ -94,8 +96,16 @@ pub fn perform(
     let made = set_up(kernel, scenario, &mut knobs);
     let (ending, leaves) = match made {
         Ok(leaves) => {
-            let numbers = leaves.iter().map(|(name, leaf)| (name.clone(), leaf.dev)).collect();
-            (on_stage(kernel, scenario, &script, numbers, watch, detectors, interrupt), leaves)
+            let mut numbers = leaves.iter().map(|(name, leaf)| (name.clone(), leaf.dev)).collect();
+            let shims = Shims::default();
+            let ending = match shims.make(kernel, scenario, &mut numbers) {
+                Ok(()) => on_stage(kernel, scenario, &script, (numbers, shims), watch, detectors, interrupt),
+                Err(error) => {
+                    script.refuse(error.to_string());
+                    remove_devices(kernel).map_or(Ending::Finished, Ending::Hang)
+                }
+            };
+            (ending, leaves)
         }
         Err(error) => {
             script.refuse(error.to_string());
@@ -140,7 +150,7 @@ fn on_stage(
     kernel: &Arc<RunningKernel>,
     scenario: &Arc<Scenario>,
     script: &Arc<Script>,
-    leaves: BTreeMap<String, (u32, u32)>,
+    (leaves, shims): (BTreeMap<String, Dev>, Shims),
     watch: &Arc<dyn Watch>,
     detectors: &mut [Box<dyn Detector>],
     interrupt: &AtomicBool,
@@ -148,6 +158,7 @@ fn on_stage(
     let world = Arc::new(World {
         kernel: Arc::clone(kernel),
         leaves,
+        shims,
         began: Instant::now(),
         vitals: Arc::default(),
         watch: Arc::clone(watch),
@@ -185,7 +196,7 @@ fn on_stage(
     watch.tears_down(&ending);
     let is_whole = matches!(ending, Ending::Finished);
     world.over.store(!is_whole, Ordering::Relaxed);
-    if let Some(why) = remove_devices(kernel) {
+    if let Some(why) = heal(&world).or_else(|| remove_devices(kernel)) {
         ending = match ending {
             Ending::Finished => Ending::Hang(why),
             Ending::Hang(report) => Ending::Hang(format!("{report}\n{why}")),
@@ -197,6 +208,17 @@ fn on_stage(
         let _ = ended.recv_timeout(GRACE);
     }
     ending
+}
+
+/// Ends all faults, and lets go what they hold; says what could not be.
+fn heal(world: &Arc<World>) -> Option<String> {
+    let (sender, done) = channel();
+    let there = Arc::clone(world);
+    std::thread::spawn(move || {
+        // What cannot be healed is replaced by errors when the devices are removed.
+        let _ = sender.send(there.shims.set_faults(&there.kernel, &[]));
+    });
+    done.recv_timeout(TEARDOWN).err().map(|_| format!("healing the faults is stuck for {} s", TEARDOWN.as_secs()))
 }
 
 /// Removes all dm devices of this run; says what could not be, or that it took too long.

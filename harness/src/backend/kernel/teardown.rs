@@ -69,6 +69,10 @@ fn let_go(dm: &DmControl, name: &str) {
         // What it queues would be waited for by every suspend and every close.
         let _ = dm.message(name, sector, "fail_if_no_path");
     }
+    if table.iter().any(|line| line.split(' ').nth(2) == Some("delay")) {
+        // A suspend lets all of it go that is held or late.
+        let _ = dm.suspend(name, AT_ONCE);
+    }
     let Ok(info) = dm.info(name) else { return };
     if info.has_inactive() {
         let _ = dm.clear(name);

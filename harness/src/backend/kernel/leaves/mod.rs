@@ -10,6 +10,7 @@ mod ram;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::time::Duration;
 
 use dmlab_scenarios::{DeviceKind, Scenario};
 use dmlab_units::Bytes;
@@ -81,25 +82,39 @@ pub(super) fn take_back(kernel: &RunningKernel, leaves: BTreeMap<String, Leaf>) 
     for (name, leaf) in leaves {
         let undone = match leaf.undo {
             Undo::Ram(disk) => {
-                let undone = ram::undo(&disk);
+                let undone = patiently(|| ram::undo(&disk));
                 if undone.is_ok() {
                     kernel.journal.undone("ram", &disk);
                 }
                 undone
             }
             Undo::Loop(device) => files::undo(&device),
-            Undo::Null(folder) => null::undo(&folder),
+            Undo::Null(folder) => patiently(|| null::undo(&folder)),
         };
         stays.extend(undone.err().map(|why| format!("{name}: {why}")));
     }
     if kernel.owns("brd") && stays.is_empty() {
         // Its memory comes back, and the next scenario has sizes of its own.
-        stays.extend(kernel.unload("brd").err().map(|error| error.to_string()));
+        let unloaded = patiently(|| kernel.unload("brd"));
+        stays.extend(unloaded.err().map(|error| error.to_string()));
         if stays.is_empty() {
             kernel.journal.undone("module", "brd");
         }
     }
     stays
+}
+
+/// Tries again for a while: who closes a device last may do so a little later (a removal that was deferred, udev).
+fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    const TRIES: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 1..TRIES {
+        if let Ok(done) = attempt() {
+            return Ok(done);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    attempt()
 }
 
 /// The names of all leaves that dmlab has made and that bear their names in the kernel.
