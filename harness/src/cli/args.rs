@@ -176,6 +176,9 @@ pub enum Command {
     /// Whether engine and kernels answer alike: the same scenarios on both, compared step by step.
     #[command(after_help = conform::EXAMPLES)]
     Conform(ConformArgs),
+    /// Make and remove devices many times, kill runs, and see that nothing is left behind; as root.
+    #[command(hide = true)]
+    Stress(StressArgs),
     /// Look into the exception store of a snapshot.
     Cow(CowArgs),
     /// Kernels for guests: fetch them, list them, see whether one boots here.
@@ -209,6 +212,23 @@ pub struct CleanupArgs {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `stress`.
+#[derive(Debug, ClapArgs)]
+pub struct StressArgs {
+    /// Scenarios in which runs are killed, in turns.
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// How often a device is made and removed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub cycles: u32,
+    /// How many runs are killed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub kills: u32,
+    /// Decides when.
+    #[arg(long, default_value = "1", value_parser = |text: &str| text.parse::<Seed>())]
+    pub seed: Seed,
 }
 
 /// Which clock decides.

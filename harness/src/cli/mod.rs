@@ -27,6 +27,7 @@ mod replay;
 mod run;
 mod schema;
 mod select;
+mod stress;
 mod validate;
 mod variants;
 
@@ -45,6 +46,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The machine would not let it: a file that cannot be written, say.
     Setup(String),
+    /// Something was left behind that should have been removed.
+    Left(String),
 }
 
 /// Runs the command line of this process.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Variants(args) => variants::variants(args, &output),
         Command::Doctor(args) => doctor::doctor(args, &output),
         Command::Figure(args) => figure::figure(args, &output, &interrupt),
+        Command::Stress(args) => stress::stress(args, &output, &interrupt),
         Command::Cleanup(args) => cleanup::cleanup(args, &output),
         Command::Cow(args) => cow::cow(args, &output),
         Command::Kernel(args) => kernel::kernel(args, &output, &interrupt),
@@ -95,6 +99,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Setup(text)) => {
             output.error(&text);
             ExitCode::Setup
+        }
+        Err(Failure::Left(text)) => {
+            output.error(&text);
+            ExitCode::ExpectationFailed
         }
     }
 }

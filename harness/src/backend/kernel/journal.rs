@@ -13,6 +13,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use nix::errno::Errno;
+
 use super::dm::DmControl;
 use super::session::{PREFIX, is_alive};
 use super::stage::locked;
@@ -62,9 +64,9 @@ impl Journal {
         let _ = locked(&self.file).write_all(format!("-{kind} {value}\n").as_bytes());
     }
 
-    /// Removes the file if nothing is left to clean up. Modules stay loaded: the next run needs them again.
+    /// Removes the file if nothing is left to clean up.
     pub(super) fn end_if_nothing_is_left(&self) {
-        if locked(&self.open).iter().all(|(kind, _)| kind == "module") {
+        if locked(&self.open).is_empty() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -116,6 +118,7 @@ pub fn cleanup(dry_run: bool) -> Result<Cleanup, KernelError> {
             found.alive.push(run);
             continue;
         }
+        let before = found.left.len();
         let prefix = format!("{PREFIX}{run}-");
         if let Some(dm) = &dm {
             found.left.extend(teardown::remove_devices(dm, &prefix, dry_run));
@@ -123,7 +126,7 @@ pub fn cleanup(dry_run: bool) -> Result<Cleanup, KernelError> {
         found.left.extend(leaves::remove_named(&prefix, dry_run));
         for (_, path) in journals.iter().filter(|(of, _)| *of == run) {
             found.left.extend(undo(path, dry_run));
-            if !dry_run && found.left.iter().all(|left| left.stays.is_none()) {
+            if !dry_run && found.left[before..].iter().all(|left| left.stays.is_none()) {
                 let _ = fs::remove_file(path);
             }
         }
@@ -171,12 +174,13 @@ fn undo(path: &Path, dry_run: bool) -> Vec<Left> {
     for (kind, value) in entries {
         let stays = match kind.as_str() {
             _ if dry_run => None,
-            "ram" => leaves::undo_ram(&value).err(),
+            "ram" => leaves::patiently(|| leaves::undo_ram(&value)).err(),
             "value" => super::knobs::restore(&value).err(),
-            "module" => match modules::unload(&value) {
-                Ok(()) | Err(nix::errno::Errno::ENOENT) => None,
-                Err(errno) => Some(format!("in use: {errno}")),
-            },
+            "module" => leaves::patiently(|| match modules::unload(&value) {
+                Ok(()) | Err(Errno::ENOENT) => Ok(()),
+                Err(errno) => Err(format!("in use: {errno}")),
+            })
+            .err(),
             // By their names, above.
             _ => continue,
         };

@@ -1,10 +1,10 @@
 //! The kernel backend: a scenario on the device-mapper of the running kernel, as root.
 //!
 //! Reading order: `session` ([`RunningKernel`]: what there is, opened once), `modules`, `dm` over `wire` and `sys`
-//! (the ioctls), `leaves` (the devices below), `actor` and `io` (the seam's operations on OS threads), `stage` (one
-//! performance, watched), `vitals` (who does what since when, for detectors), `senses` (the detectors), `teardown` and
-//! `journal` (nothing is left
-//! behind), `can` (what a scenario may ask of a kernel).
+//! (the ioctls), `leaves` (the devices below), `knobs` (values of sysfs, put back), `actor` and `io` (the seam's operations
+//! on OS threads), `stage` (one performance, watched), `faults`, `shims` and `injection` (faults as what a kernel has in
+//! their place), `vitals` (who does what since when, for detectors), `senses` (the detectors), `teardown` and `journal`
+//! (nothing is left behind), `can` (what a scenario may ask of a kernel).
 //!
 //! Invariants: whatever is made bears the run's name or stands in its journal before it is used, and nothing else is ever
 //! touched; what a kernel cannot be asked for is a skip with the reason.

@@ -18,6 +18,8 @@ use crate::kernels::mutation_of_release;
 
 /// Begins the name of everything that dmlab makes in a kernel.
 pub(super) const PREFIX: &str = "dmlab-";
+/// The module of the ramdisks.
+pub(super) const RAMDISKS: &str = "brd";
 
 /// The running kernel.
 pub struct RunningKernel {
@@ -49,11 +51,7 @@ impl RunningKernel {
         })?;
         let run = run_name(std::process::id()).unwrap_or_else(|| "0.0".to_owned());
         let journal = Journal::begin(&run)?;
-        let kernel = Self { dm, modules, release, run, journal, ours: Mutex::default() };
-        if let Ok(Loaded::Now(names)) = loaded {
-            kernel.own(names)?;
-        }
-        Ok(kernel)
+        Ok(Self { dm, modules, release, run, journal, ours: Mutex::default() })
     }
 
     /// Its device-mapper.
@@ -91,24 +89,22 @@ impl RunningKernel {
         format!("{PREFIX}{}-", self.run)
     }
 
-    /// Loads a module, if it is not there; what is loaded here is noted as this run's.
+    /// Loads a module, if it is not there. Modules stay loaded, but for that of the ramdisks, which takes its memory along.
     ///
     /// # Errors
     /// Why it cannot be loaded.
     pub fn load(&self, module: &str, parameters: &str) -> Result<Loaded, KernelError> {
-        let loaded = self.modules.load(module, parameters)?;
-        if let Loaded::Now(names) = &loaded {
-            self.own(names.clone())?;
+        let is_to_go = module == RAMDISKS && !modules::is_there(module);
+        if is_to_go {
+            self.journal.note("module", module)?;
         }
-        Ok(loaded)
-    }
-
-    fn own(&self, names: Vec<String>) -> Result<(), KernelError> {
-        for name in names {
-            self.journal.note("module", &name)?;
-            super::stage::locked(&self.ours).insert(name);
+        let loaded = self.modules.load(module, parameters);
+        match &loaded {
+            Ok(Loaded::Now(names)) => super::stage::locked(&self.ours).extend(names.iter().cloned()),
+            _ if is_to_go => self.journal.undone("module", module),
+            _ => {}
         }
-        Ok(())
+        loaded
     }
 
     /// Whether this run has loaded the module.
@@ -160,10 +156,22 @@ pub(super) fn run_name(pid: u32) -> Option<String> {
     Some(format!("{pid}.{begun}"))
 }
 
-/// Whether the process of a run is still there.
+/// Whether the process of a run is still there, and not on its way out: one that was killed may wait for I/O that only
+/// ends when what it has left is removed.
 pub(super) fn is_alive(run: &str) -> bool {
-    let pid = run.split('.').next().and_then(|pid| pid.parse().ok());
-    pid.and_then(run_name).is_some_and(|name| name == run)
+    let pid: Option<u32> = run.split('.').next().and_then(|pid| pid.parse().ok());
+    pid.is_some_and(|pid| run_name(pid).is_some_and(|name| name == run) && !is_dying(pid))
+}
+
+fn is_dying(pid: u32) -> bool {
+    /// `PF_EXITING`.
+    const EXITING: u64 = 4;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Some((_, fields)) = stat.rsplit_once(')') else { return true };
+    let mut fields = fields.split_whitespace();
+    let state = fields.next().unwrap_or("X");
+    let flags: u64 = fields.nth(5).and_then(|flags| flags.parse().ok()).unwrap_or(0);
+    matches!(state, "Z" | "X") || flags & EXITING != 0
 }
 
 /// The newest release of the catalogue that is not newer than `release`.

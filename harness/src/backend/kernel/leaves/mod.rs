@@ -19,6 +19,7 @@ pub(super) use ram::undo as undo_ram;
 
 use super::journal::Left;
 use super::nodes::Dev;
+use super::session::RAMDISKS;
 use super::{KernelError, RunningKernel};
 
 /// A device below dm's.
@@ -93,19 +94,19 @@ pub(super) fn take_back(kernel: &RunningKernel, leaves: BTreeMap<String, Leaf>) 
         };
         stays.extend(undone.err().map(|why| format!("{name}: {why}")));
     }
-    if kernel.owns("brd") && stays.is_empty() {
+    if kernel.owns(RAMDISKS) && stays.is_empty() {
         // Its memory comes back, and the next scenario has sizes of its own.
-        let unloaded = patiently(|| kernel.unload("brd"));
+        let unloaded = patiently(|| kernel.unload(RAMDISKS));
         stays.extend(unloaded.err().map(|error| error.to_string()));
         if stays.is_empty() {
-            kernel.journal.undone("module", "brd");
+            kernel.journal.undone("module", RAMDISKS);
         }
     }
     stays
 }
 
 /// Tries again for a while: who closes a device last may do so a little later (a removal that was deferred, udev).
-fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+pub(super) fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     const TRIES: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(20);
     for _ in 1..TRIES {

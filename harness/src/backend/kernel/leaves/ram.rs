@@ -16,11 +16,11 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::{Leaf, Undo};
+use crate::backend::kernel::session::RAMDISKS;
 use crate::backend::kernel::sys::{self, RangeOp};
 use crate::backend::kernel::{KernelError, RunningKernel, modules, nodes};
 use crate::backend::ring::Aligned;
 
-const MODULE: &str = "brd";
 /// brd's own unit of size.
 const KIB: u64 = 1024;
 /// The partition that is a leaf.
@@ -39,15 +39,15 @@ pub(super) fn make(
     leaves: &mut BTreeMap<String, Leaf>,
 ) -> Result<(), KernelError> {
     let Some(most) = wanted.iter().map(|(_, size)| size.0.div_ceil(KIB)).max() else { return Ok(()) };
-    if !modules::is_there(MODULE) {
+    if !modules::is_there(RAMDISKS) {
         // Whole pages.
         let size = most.next_multiple_of(4);
-        kernel.load(MODULE, &format!("rd_nr={} rd_size={size} max_part=1", wanted.len()))?;
+        kernel.load(RAMDISKS, &format!("rd_nr={} rd_size={size} max_part=1", wanted.len()))?;
     }
     let mut disks = disks().into_iter();
     for (name, size) in wanted {
         let mut why = String::new();
-        let found = disks.find_map(|disk| match free(&disk, *size, kernel.owns(MODULE)) {
+        let found = disks.find_map(|disk| match free(&disk, *size, kernel.owns(RAMDISKS)) {
             Ok(file) => Some((disk, file)),
             Err(not) => {
                 why = format!("; {disk} {not}");
