@@ -111,3 +111,30 @@ fn a_later_table_is_refused_by_the_resume_and_the_blocks_of_a_dm_device_count_ab
         dm.resume(current, "t").unwrap();
     });
 }
+
+#[test]
+fn a_table_of_a_hundred_thousand_lines_is_loaded_and_swapped_or_refused_as_a_whole() {
+    const LINES: u64 = 100_000;
+    let outcome = support::on_threads(|current| {
+        let (_, dm) = rig(current);
+        let mut lines: Vec<String> = (0..LINES).map(|line| format!("{line} 1 linear 1:0 {}", line % 128)).collect();
+        dm.create(current, "t").unwrap();
+        dm.load(current, "t", &lines).unwrap();
+        dm.resume(current, "t").unwrap();
+        assert_eq!(dm.device(current, "t").unwrap().capacity(), Sectors(LINES));
+        let printed = dm.table(current, "t").unwrap();
+        assert_eq!(printed.len() as u64, LINES);
+        assert_eq!(printed[99_999], "99999 1 linear 1:0 31");
+        // A gap, a type that is not there, an area beyond the device: each at the very end.
+        for last in ["100000 1 linear 1:0 0", "99999 1 liner 1:0 0", "99999 1 linear 1:0 128"] {
+            *lines.last_mut().unwrap() = last.to_owned();
+            assert_eq!(
+                dm.load(current, "t", &lines).and_then(|()| dm.resume(current, "t")),
+                Err(Errno::EINVAL),
+                "{last}"
+            );
+        }
+        assert_eq!(dm.table(current, "t").unwrap()[99_999], "99999 1 linear 1:0 31", "the live one stays");
+    });
+    assert!(outcome.outcome == Outcome::Finished, "{}", support::tell(&outcome.outcome));
+}

@@ -13,7 +13,7 @@ mod requires;
 use std::sync::Arc;
 
 use dmlab_engine::variants::{Kernel, Variants};
-use dmlab_scenarios::{Cell, DeviceKind, Diagnostic, Diagnostics, Document, Runtime, Scenario};
+use dmlab_scenarios::{Cell, DeviceKind, Diagnostic, Diagnostics, Document, Runtime, Scenario, did_you_mean};
 use dmlab_units::Seed;
 use serde_json::json;
 
@@ -214,7 +214,9 @@ const fn run_on(runtime: Runtime, clock: Clock) -> RunOn {
 
 /// What only the engine knows to be wrong in a document: axes, values, kernels.
 pub(crate) fn check_engine(document: &Document) -> Vec<Diagnostic> {
-    check_axes(document).into_iter().chain(history::check(document)).chain(requires::check(document)).collect()
+    let targets: Vec<&str> = dmlab_engine::targets::TYPES.iter().map(|kind| kind.name).collect();
+    let found = check_axes(document).into_iter().chain(history::check(document)).chain(requires::check(document));
+    found.chain(document.check_targets(&targets)).collect()
 }
 
 /// Every axis is either one of the engine's, with the engine's values, or a parameter that the document itself uses.
@@ -228,7 +230,8 @@ fn check_axes(document: &Document) -> Vec<Diagnostic> {
                     "`{}` is no variant axis of the engine, and `${{{}}}` is used nowhere",
                     axis.name, axis.name
                 );
-                let help = format!("the engine's axes are: {}", engine.join(", "));
+                let near = did_you_mean(&axis.name, &engine);
+                let help = format!("{near}the engine's axes are: {}", engine.join(", "));
                 diagnostics.push(document.diagnostic_at_axis(&axis.name, None, message, Some(help)));
             }
             continue;
@@ -237,7 +240,7 @@ fn check_axes(document: &Document) -> Vec<Diagnostic> {
             if !known.values.iter().any(|known| known.name == value) {
                 let values: Vec<&str> = known.values.iter().map(|value| value.name).collect();
                 let message = format!("`{}` has no value `{value}`", axis.name);
-                let help = format!("its values are: {}", values.join(", "));
+                let help = format!("{}its values are: {}", did_you_mean(value, &values), values.join(", "));
                 diagnostics.push(document.diagnostic_at_axis(&axis.name, Some(value), message, Some(help)));
             }
         }

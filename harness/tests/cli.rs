@@ -326,6 +326,19 @@ fn a_kernel_is_told_by_its_algorithms() {
     assert_eq!(all.as_array().unwrap().len(), dmlab_engine::variants::Variants::AXES.len());
     assert_refused(&folder.dmlab(&["variants", "--as-of", "7.1"]), 2, "known are 2.6.0 to 2.6.39");
     assert_refused(&folder.dmlab(&["variants", "gmrr"]), 2, "rescue");
+    let targets = folder.dmlab(&["variants", "--targets"]).out;
+    assert!(
+        targets.contains("\nlinear           v1.4.0\n") && targets.contains("\nzero             v1.2.0\n"),
+        "{targets}"
+    );
+    let targets = folder.dmlab(&["variants", "--targets", "--as-of", "6.1"]).out;
+    assert!(
+        targets.contains("\nlinear           v1.4.0\n") && targets.contains("\nzero             v1.1.0\n"),
+        "{targets}"
+    );
+    let json = folder.dmlab(&["variants", "--targets", "--json", "--as-of", "4.9"]).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["as_of"], &json["targets"][0]["version"]), (&Value::from("4.9"), &Value::Null));
 }
 
 #[test]

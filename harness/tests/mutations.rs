@@ -127,6 +127,8 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/cow-unthrottled", &[("cow_throttle", "wait")], "peak use of s1a.kcopyd.jobs is 5, expected == 16"),
     mutation("perf/depth-pays", &[("planted", "one-channel")], "load many: iops is"),
     mutation("perf/depth-pays", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("perf/in-time", &[("depth", "64"), ("planted", "one-channel")], "verdict fail, expected pass"),
+    mutation("perf/in-time", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("perf/ramdisk-overhead-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),
     mutation("perf/suspend-stall", &[("planted", "maps-while-suspended")], "verdict crash, expected pass"),
     mutation("perf/timed-depth-ladder", &[("planted", "loses-writes")], "verdict corruption, expected pass"),

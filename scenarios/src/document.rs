@@ -192,6 +192,15 @@ impl Document {
         check::report_dead(&self.root, &self.head, &cells, sink);
     }
 
+    /// Types of targets, in tables that must load, that are not among `known`, nor among those that the document requires.
+    pub fn check_targets(&self, known: &[&str]) -> Vec<Diagnostic> {
+        let required = self.requires().targets.iter().map(String::as_str);
+        let known: Vec<&str> = known.iter().copied().chain(required).collect();
+        let mut sink = Sink::new(&self.file, &self.text);
+        check::report_unknown_targets(&self.root, &known, &mut sink);
+        sink.into_result().err().into_iter().flatten().collect()
+    }
+
     /// A mistake about an axis, or about one of its values, that only the engine could find. It is placed at the
     /// value, else at the axis, else (the axis was not in the file) at the scenario's name.
     pub fn diagnostic_at_axis(

@@ -44,6 +44,7 @@ pub use model::{
     Spread, Statistic, Step, Stomp, Store, Strategy, Strength, Submit, Survives, SuspendHow, TakeSnapshot, Term, Think,
     Timed, Timers, Verb, Verdict, VolatileCache, Wait, Wanted,
 };
+pub use nearest::did_you_mean;
 pub use schema::{AxisWords, schema};
 pub use span::Span;
 pub use yaml::FILE_BYTES_MAX;

@@ -28,14 +28,14 @@ pub(crate) fn nearest<'w>(found: &str, allowed: &[&'w str]) -> Option<&'w str> {
     near.min_by_key(|&(distance, _)| distance).map(|(_, word)| word)
 }
 
+/// `did you mean …? ` where one of the words is near, else nothing: the beginning of what to say below a wrong word.
+pub fn did_you_mean(found: &str, allowed: &[&str]) -> String {
+    nearest(found, allowed).map(|word| format!("did you mean `{word}`? ")).unwrap_or_default()
+}
+
 /// What to say below a wrong word: the nearest right one, and all the right ones.
 pub(crate) fn help(found: &str, allowed: &[&str]) -> String {
-    let mut text = String::new();
-    if let Some(word) = nearest(found, allowed) {
-        text.push_str(&format!("did you mean `{word}`? "));
-    }
-    text.push_str(&list("allowed here", allowed));
-    text
+    did_you_mean(found, allowed) + &list("allowed here", allowed)
 }
 
 /// `intro: a, b, c`, or that there are none.

@@ -60,6 +60,9 @@ fn use_fully(text: &str) -> bool {
             }
             let _ = document.cells_with(&[("split", "other"), ("more", "x")]);
             let _ = document.diagnostic_at_axis("split", Some("loop"), "unknown", None).render(text, false);
+            for one in document.check_targets(&["linear"]) {
+                assert!(text.get(one.span.start..one.span.end).is_some(), "{one:?}");
+            }
             document.check()
         }
         Err(found) => Err(found),
@@ -76,7 +79,10 @@ fn use_fully(text: &str) -> bool {
 }
 
 /// Runs `inputs` texts of a strategy through [`use_fully`], and says how many there were and how many were valid.
+/// `DMLAB_INPUTS=20` runs twenty times as many.
 fn run(name: &str, inputs: u32, texts: impl Strategy<Value = String>) {
+    let times: u32 = std::env::var("DMLAB_INPUTS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let inputs = inputs * times;
     let (mut seen, mut valid) = (0_u32, 0_u32);
     let counts = std::cell::RefCell::new((&mut seen, &mut valid));
     let outcome =

@@ -12,7 +12,10 @@ mod linear;
 mod mirror;
 pub mod snapshot;
 mod striped;
+mod versions;
 mod zero;
+
+pub use versions::versions;
 
 use crate::dm::TargetType;
 

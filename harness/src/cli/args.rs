@@ -571,6 +571,9 @@ pub struct VariantsArgs {
     /// What this kernel did, on every axis, e.g. 4.9.
     #[arg(long, value_name = "KERNEL", value_parser = |text: &str| text.parse::<Kernel>())]
     pub as_of: Option<Kernel>,
+    /// In place of the axes the targets and their versions, as `dmsetup targets` prints them; of 6.12 without --as-of.
+    #[arg(long, conflicts_with = "axes")]
+    pub targets: bool,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

@@ -13,6 +13,9 @@ use super::list::indented;
 use super::output::Output;
 
 pub(super) fn variants(args: &VariantsArgs, output: &Output) -> Result<ExitCode, Failure> {
+    if args.targets {
+        return targets(args, output);
+    }
     let wanted = |axis: &&AxisInfo| args.axes.is_empty() || args.axes.iter().any(|name| name == axis.name);
     let axes: Vec<&AxisInfo> = Variants::AXES.iter().filter(wanted).collect();
     if args.json {
@@ -35,6 +38,26 @@ pub(super) fn variants(args: &VariantsArgs, output: &Output) -> Result<ExitCode,
             }
         }
         output.print("");
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// `dmsetup targets` of a kernel, as far as it is known.
+fn targets(args: &VariantsArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let kernel = args.as_of.unwrap_or_else(|| *Kernel::all().last().expect("there are kernels"));
+    let versions = dmlab_engine::targets::versions(kernel);
+    let text = |[major, minor, patch]: [u32; 3]| format!("{major}.{minor}.{patch}");
+    if args.json {
+        let rows = versions.iter().map(|(name, version)| json!({ "target": name, "version": version.map(text) }));
+        let data = json!({ "as_of": kernel.to_string(), "targets": rows.collect::<Vec<_>>() });
+        output.print(&serde_json::to_string_pretty(&data).map_err(|error| Failure::Setup(error.to_string()))?);
+        return Ok(ExitCode::Ok);
+    }
+    for (name, version) in versions {
+        match version {
+            Some(version) => output.print(&format!("{name:<16} v{}", text(version))),
+            None => output.print(&format!("{name:<16} version not known: only 6.1 and 6.12 were looked at")),
+        }
     }
     Ok(ExitCode::Ok)
 }

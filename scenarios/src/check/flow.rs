@@ -26,8 +26,9 @@ const LOOKS_MAX: u64 = 1_000_000;
 pub(super) fn steps(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Vec<Step>> {
     if let Kind::Map(_) = &node.kind {
         let step = step(node, scope, sink)?;
-        check_joins(std::slice::from_ref(node), std::slice::from_ref(&step), sink)?;
-        return Some(vec![step]);
+        let steps = [Some(step)];
+        check_joins(std::slice::from_ref(node), &steps, sink)?;
+        return Some(steps.into_iter().flatten().collect());
     }
     let steps = list(node, scope, sink)?;
     if steps.is_empty() {
@@ -38,18 +39,25 @@ pub(super) fn steps(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<
 
 /// A list of steps, perhaps empty.
 pub(super) fn list(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<Vec<Step>> {
-    let steps = values::list(node, "steps", sink, |item, sink| step(item, scope, sink))?;
+    // A step with a mistake is no reason to pass over what is wrong between the others.
+    let steps = values::list(node, "steps", sink, |item, sink| Some(step(item, scope, sink)))?;
     if let Kind::Seq(items) = &node.kind {
         check_joins(items, &steps, sink)?;
     }
-    Some(steps)
+    steps.into_iter().collect()
 }
 
 /// Reports joins of what is not under way in the same list, and tasks of one name under way at once.
-fn check_joins(items: &[Node], steps: &[Step], sink: &mut Sink<'_>) -> Checked<()> {
+fn check_joins(items: &[Node], steps: &[Checked<Step>], sink: &mut Sink<'_>) -> Checked<()> {
     let mut under_way: Vec<&str> = Vec::new();
     let mut clean = true;
     for (item, step) in items.iter().zip(steps) {
+        let Some(step) = step else {
+            if let Some(Kind::Map(tasks)) = item.get("background").map(|node| &node.kind) {
+                under_way.extend(tasks.iter().filter_map(|(name, _)| name.text()));
+            }
+            continue;
+        };
         match &step.action {
             Action::Background(tasks) => {
                 for (name, _) in tasks {

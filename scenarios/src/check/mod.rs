@@ -4,9 +4,10 @@
 //! report about the same text; the result is there only if nothing was reported.
 //!
 //! Reading order: `head` (what is the same in every cell) with `requires`, `cell` (one cell's scenario), then its parts: `scope`
-//! (which devices there are), `devices` with `timed`, `table` (table lines), `steps` with `control` and `admin`
-//! (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`, `power`, `flow`
-//! (steps that hold steps), then `explore`, `bound`, `relation` and `expect`.
+//! (which devices there are), `devices` with `timed`, `table` (table lines) and `targets`, `steps` with `control` and
+//! `admin` (dmsetup's verbs), `printed` (status and table), `io` (bios and patterns), `load` (fio's words), `fault`,
+//! `power`, `flow`
+//! (steps that hold steps), then `explore`, `bound`, `relation`, `loads` and `expect`.
 //! Not here: YAML (`yaml`), the matrix (`matrix`), what the kernel itself refuses: scenarios test that.
 
 mod admin;
@@ -31,6 +32,7 @@ mod scope;
 mod snapshot;
 mod steps;
 mod table;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod timed;
@@ -39,3 +41,4 @@ pub(crate) use cell::cell;
 pub(crate) use expect::report_dead;
 pub(crate) use head::{Head, head};
 pub use scope::device_and_pool;
+pub(crate) use targets::report_unknown as report_unknown_targets;

@@ -90,7 +90,11 @@ pub(super) fn choice<'n, T: Copy>(
                 clean = false;
                 let place = if known.is_some() || chosen.is_some() { "a second key" } else { "not the key" };
                 let message = format!("{} is {place} of {what}, which has one", shown(name));
-                sink.error_help(key.span, message, nearest::help(name, &words));
+                let help = match known {
+                    Some(_) => "leave it out, or begin an item of its own in the list with `- `".to_owned(),
+                    None => nearest::help(name, &words),
+                };
+                sink.error_help(key.span, message, help);
             }
         }
     }

@@ -118,7 +118,7 @@ fn check_reference(
 }
 
 /// The words of a line and where each starts.
-fn tokens(line: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn tokens(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut from = 0;
     line.split(char::is_whitespace).filter_map(move |token| {
         let start = from;
