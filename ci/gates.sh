@@ -77,7 +77,7 @@ gate_determinism() {
     cmp "$folder/first.json" "$folder/second.json"
 }
 
-about_guest="the catalogue on kernels 6.1 and 6.12, in guests"
+about_guest="the catalogue on kernels 6.1 and 6.12, in guests, and beside the engine"
 gate_guest() {
     local missing="" kernels
     if ! command -v qemu-system-x86_64 >/dev/null; then
@@ -95,6 +95,8 @@ gate_guest() {
     mkdir -p "$reports"
     cargo run --release --quiet -- run --backend guest --kernel 6.1,6.12 \
         --junit "$reports/guest.xml" --markdown "$reports/guest.md" --artefacts "$reports/artefacts"
+    cargo run --release --quiet -- conform --kernel 6.1,6.12 \
+        --json "$reports/conform.json" --artefacts "$reports/artefacts"
 }
 
 about_bench="the benches compile, and each runs once"

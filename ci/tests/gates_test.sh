@@ -109,6 +109,7 @@ expect 0 gates all
 for call in "test --workspace" "fmt --all --check" "clippy --workspace --all-targets -- -D warnings" \
     "run --quiet --package dmlab-tidy" "doc --workspace --no-deps" "run --release -- run" \
     "run --release --quiet -- run --backend guest --kernel 6.1,6.12 --junit target/guest/guest.xml --markdown target/guest/guest.md --artefacts target/guest/artefacts" \
+    "run --release --quiet -- conform --kernel 6.1,6.12 --json target/guest/conform.json --artefacts target/guest/artefacts" \
     "bench --package dmlab --profile release --bench * -- --test"; do
     grep -qxF -- "$call" "$scratch/calls" || fail "'cargo $call' was not called"
 done
@@ -135,6 +136,7 @@ fails doc "doc *"
 fails run "run --release -- run"
 fails determinism "*--json*second.json"
 fails guest "*--backend guest*"
+fails guest "*conform*"
 fails bench "bench *"
 
 prepare "the gate 'selftest' fails with the tests of the gates"

@@ -26,6 +26,10 @@ use crate::plan::{AS_OF, Clock, ExploreWishes, Plan, Wishes};
 
 pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let clock: Clock = args.clock.into();
+    if args.selection.as_of.is_some() && !args.backend.contains(&Backend::Engine) {
+        let text = "--as-of chooses what the engine does; a kernel does what it does (--backend engine, or --kernel)";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     let mut all = Vec::new();
     let mut tour = None;
     for backend in &args.backend {

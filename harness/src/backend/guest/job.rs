@@ -119,6 +119,8 @@ pub(super) struct Named {
     pub(super) variant: Vec<(String, String)>,
     /// The verdict that is expected.
     pub(super) expected: String,
+    /// Its seed.
+    pub(super) seed: u64,
 }
 
 /// What a guest tells.

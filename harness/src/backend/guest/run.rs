@@ -195,7 +195,7 @@ impl<'a> Visit<'a> {
             report.push_str(&format!("\n{} frames were damaged on their way", ended.damaged));
         }
         let Some(named) = self.cells.get(cell) else { return };
-        let mut record = blank(named, self.kernel, self.tour.seed, verdict, report);
+        let mut record = blank(named, self.kernel, verdict, report);
         record.wall_ns = Some(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         self.keep(record, &ended.console);
     }
@@ -212,12 +212,13 @@ impl<'a> Visit<'a> {
                 scenario: document.id().to_owned(),
                 variant: Vec::new(),
                 expected: Verdict::Pass.to_string(),
+                seed: self.tour.seed.0,
             };
             self.cells = self.tour.documents.iter().map(of_document).collect();
         }
         let verdict = if matches!(end, End::Fatal(_)) { Verdict::Panic } else { Verdict::Error };
         for named in &self.cells[self.next.min(self.cells.len())..] {
-            self.records.push(blank(named, self.kernel, self.tour.seed, verdict, report.clone()));
+            self.records.push(blank(named, self.kernel, verdict, report.clone()));
         }
         self.records
     }
@@ -254,7 +255,7 @@ fn verdict_of(end: &End, console: &Console) -> (Verdict, String) {
 }
 
 /// The record of a cell of which nothing is known but its end.
-fn blank(named: &Named, kernel: &Kernel, seed: Seed, verdict: Verdict, report: String) -> CellRecord {
+fn blank(named: &Named, kernel: &Kernel, verdict: Verdict, report: String) -> CellRecord {
     let ok = named.expected == verdict.as_str();
     let mut variant = named.variant.clone();
     variant.push((KERNEL_AXIS.to_owned(), kernel.name.clone()));
@@ -263,7 +264,7 @@ fn blank(named: &Named, kernel: &Kernel, seed: Seed, verdict: Verdict, report: S
         variant,
         backend: "guest".to_owned(),
         runtime: "threads".to_owned(),
-        seed: seed.0,
+        seed: named.seed,
         plan: serde_json::Value::Null,
         expected: named.expected.clone(),
         expected_strength: None,
@@ -293,7 +294,8 @@ mod tests {
 
     fn named(n: u32) -> Named {
         let variant = vec![("n".to_owned(), n.to_string())];
-        Named { scenario: "a/b".to_owned(), variant, expected: if n == 1 { "crash" } else { "pass" }.to_owned() }
+        let expected = if n == 1 { "crash" } else { "pass" }.to_owned();
+        Named { scenario: "a/b".to_owned(), variant, expected, seed: 7 }
     }
 
     fn ended(end: End, printed: &str) -> Ended {
@@ -364,7 +366,7 @@ mod tests {
     #[test]
     fn cells_behind_one_that_spoils_the_kernel_wait_for_another_boot() {
         visit(None, |mut visit| {
-            let record = Box::new(blank(&named(0), visit.kernel, Seed(1), Verdict::Deadlock, String::new()));
+            let record = Box::new(blank(&named(0), visit.kernel, Verdict::Deadlock, String::new()));
             let then = visit.hear(Event::End { cell: 0, record, spoiled: true }, &Console::default());
             assert_eq!((then, visit.next, visit.is_complete()), (Then::Stop, 1, false));
         });

@@ -52,6 +52,7 @@ fn named(plan: &Plan) -> Named {
         scenario: plan.scenario.id.clone(),
         variant: plan.cell.iter().map(|(axis, value)| (axis.to_owned(), value.to_owned())).collect(),
         expected: verdict_of(plan.expected_verdict()).to_string(),
+        seed: plan.seed.0,
     }
 }
 
