@@ -10,7 +10,7 @@ mod support;
 
 use std::sync::Arc;
 
-use dmlab::backend::engine::Performance;
+use dmlab::backend::Performance;
 use dmlab::judge::judge;
 use dmlab_engine::block::bio::bio_endio;
 use dmlab_engine::block::{Bio, BioOp, BlkStatus, DevId, Device, Driver, EndIo, submit_bio};
