@@ -31,8 +31,8 @@ const CPUS: u32 = 2;
 
 /// The kernel's command line. The console is the first serial port. A kernel that oopses or panics goes down at once,
 /// and the emulator with it. What stands behind `--` are arguments of `/init`; `LD_LIBRARY_PATH` becomes its
-/// environment.
-const APPEND: &str = "console=ttyS0,115200 panic=-1 oops=panic printk.devkmsg=on nokaslr net.ifnames=0 \
+/// environment. A slow emulator's timer interrupts come late: kernels that test for them would panic (`no_timer_check`).
+const APPEND: &str = "console=ttyS0,115200 no_timer_check panic=-1 oops=panic printk.devkmsg=on nokaslr net.ifnames=0 \
     LD_LIBRARY_PATH=/lib rdinit=/init -- guest-init";
 
 /// What an emulator is given.

@@ -4,8 +4,8 @@
 //! The script runs on a thread of its own. This one looks every [`LOOK`] whether it has ended, whether somebody wants it
 //! to, and what the detectors say: those of the caller, and `senses`, which knows the scenario's deadline.
 //!
-//! Invariants: whatever happens, teardown is tried, and its time is bounded; a panic of a flow is a finding about dmlab,
-//! not the end of the process.
+//! Invariants: whatever happens, teardown is tried, and its time is bounded (but in a guest that is stuck, which goes itself);
+//! a panic of a flow is a finding about dmlab, not the end of the process.
 //! Not here: what a report makes of it ([`crate::judge`]), detectors.
 
 use std::any::Any;
@@ -112,6 +112,9 @@ pub fn perform(
             (Ending::Finished, BTreeMap::new())
         }
     };
+    if is_given_up(&ending) {
+        return (ending, Performance { findings: script.take_findings(), ..Performance::default() });
+    }
     let mut stays = take_back(kernel, leaves);
     stays.extend(knobs.restore(kernel));
     let leak = (!stays.is_empty()).then(|| stays.join("\n"));
@@ -195,6 +198,9 @@ fn on_stage(
     };
     watch.tears_down(&ending);
     let is_whole = matches!(ending, Ending::Finished);
+    if is_given_up(&ending) {
+        return ending;
+    }
     world.over.store(!is_whole, Ordering::Relaxed);
     if let Some(why) = heal(&world).or_else(|| remove_devices(kernel)) {
         ending = match ending {
@@ -219,6 +225,13 @@ fn heal(world: &Arc<World>) -> Option<String> {
         let _ = sender.send(there.shims.set_faults(&there.kernel, &[]));
     });
     done.recv_timeout(TEARDOWN).err().map(|_| format!("healing the faults is stuck for {} s", TEARDOWN.as_secs()))
+}
+
+/// Whether nothing is taken back: the machine has no other purpose than this run (it is the machine's first process), and
+/// what is stuck in it keeps whoever touches it. It goes with the machine.
+fn is_given_up(ending: &Ending) -> bool {
+    let is_spoiled = matches!(ending, Ending::Hang(_) | Ending::Deadlock(_) | Ending::Crash(_));
+    is_spoiled && std::process::id() == 1
 }
 
 /// Removes all dm devices of this run; says what could not be, or that it took too long.
