@@ -135,6 +135,9 @@ const MUTATIONS: &[Mutation] = &[
     mutation("perf/timed-queue-depth", &[("planted", "one-channel")], "verdict fail, expected pass"),
     mutation("snapshot/cow-throttle", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/cow-throttle-orders", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/cow-throttle-register", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/cow-throttle-writers", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/embedded-pools", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/errors-invalidate", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
     mutation("snapshot/merge", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
     mutation("snapshot/origin-alone", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
@@ -158,10 +161,10 @@ const MUTATIONS: &[Mutation] = &[
     ),
     mutation("snapshot/power-cut-space-leak", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/read-vs-copy", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
-    // A split that dispatches before it maps again needs nobody's help: the expected hang must be missed.
-    mutation("snapshot/split-read-offload", &[("split", "depth-first")], "verdict pass, expected hang"),
-    // Under buckets the lock that is kept lets other I/O pass: the expected hang must be missed.
-    mutation("snapshot/split-read-vs-copy", &[("snap_lock", "buckets")], "verdict pass, expected hang"),
+    // A split that dispatches before it maps again needs nobody's help: the expected deadlock must be missed.
+    mutation("snapshot/split-read-offload", &[("split", "depth-first")], "verdict pass, expected deadlock"),
+    // Under buckets the lock that is kept lets other I/O pass: the expected deadlock must be missed.
+    mutation("snapshot/split-read-vs-copy", &[("snap_lock", "buckets")], "verdict pass, expected deadlock"),
     mutation("snapshot/status-and-refusals", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/store-survives", &[("planted", "store-keeps-next-area")], "verdict fail, expected pass"),
     mutation("targets/delay-vs-suspend", &[("planted", "delay-drops-held")], "verdict hang, expected pass"),

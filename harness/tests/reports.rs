@@ -1,4 +1,4 @@
-//! The deadlock reports of S2 and S8, as people read them: pool, holder and both chains of functions, to the letter but
+//! The deadlock reports of S2, S3, S8 and S19, as people read them: pool, holder and both chains of functions, to the letter but
 //! for line numbers of the source, on both drivers.
 //!
 //! Golden: a change of the report's form changes these texts, and should be looked at with a reader's eyes.
@@ -172,6 +172,135 @@ task main waits in mempool_alloc for mempool "d.bs" (1 out, reserve 0 of 1, 2 wa
       submit_bio
 "#;
 
+const S19: &str = r#"deadlock: 3 tasks wait for each other: w2 -> kworker/snap.kcopyd.0 -> lv
+
+task w2 waits in down for semaphore "snap.cow_count" (0 left, 1 out, 1 waiting)
+      account_start_copy [<targets/snapshot/origin_write.rs:N>]
+      start_copy
+      __origin_write
+      do_origin
+      origin_map
+      __map_bio
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+  => held by kworker/snap.kcopyd.0: 1 unit, taken in
+      account_start_copy [<targets/snapshot/origin_write.rs:N>]
+      start_copy
+      __origin_write
+      do_origin
+      origin_map
+      __map_bio
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+
+task kworker/snap.kcopyd.0 waits in down_read for rw_semaphore "_origins_lock" (held by 1 reader(s), 1 writer(s) and 2 reader(s) waiting)
+      do_origin [<targets/snapshot/origin_write.rs:N>]
+      retry_origin_bios
+      pending_complete
+      complete_exception
+      copy_callback
+      run_complete_job
+      process_jobs
+      do_work
+      process_one_work
+      worker_thread
+  => held by lv: queued writer, bars later readers, taken in
+      register_snapshot [<targets/snapshot/ctr.rs:N>]
+      snapshot_ctr
+      table_load
+
+task lv waits in down_write for rw_semaphore "_origins_lock" (held by 1 reader(s), 1 writer(s) and 2 reader(s) waiting)
+      register_snapshot [<targets/snapshot/ctr.rs:N>]
+      snapshot_ctr
+      table_load
+  => held by w2: reader, taken in
+      do_origin [<targets/snapshot/origin_write.rs:N>]
+      origin_map
+      __map_bio
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+
+3 more task(s) behind it:
+
+task main waits in wait_for_completion for completion "w1 to end" (1 waiting)
+      [<harness/src/backend/engine/actor.rs:N>]
+     held by w1: to complete it, taken in
+      [<harness/src/backend/engine/actor.rs:N>]
+
+task w1 waits in wait_for_completion for completion "base I/O" (1 waiting)
+      [<harness/src/backend/engine/io.rs:N>]
+
+task w3 waits in down_read for rw_semaphore "_origins_lock" (held by 1 reader(s), 1 writer(s) and 2 reader(s) waiting)
+      do_origin [<targets/snapshot/origin_write.rs:N>]
+      origin_map
+      __map_bio
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+  => held by lv: queued writer, bars later readers, taken in
+      register_snapshot [<targets/snapshot/ctr.rs:N>]
+      snapshot_ctr
+      table_load
+"#;
+
+const S3: &str = r#"deadlock: 2 tasks wait for each other: reader -> kworker/snap.kcopyd.0
+
+task reader waits in mutex_lock for mutex "snap.lock" (owned, 1 waiting)
+      snapshot_map [<targets/snapshot/map.rs:N>]
+      __map_bio
+      __split_and_process_non_flush
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+  meanwhile it keeps 1 undispatched bio(s) on its current->bio_list: read o 0+8
+  => held by kworker/snap.kcopyd.0: owner, taken in
+      pending_complete [<targets/snapshot/copy.rs:N>]
+      complete_exception
+      copy_callback
+      run_complete_job
+      process_jobs
+      do_work
+      process_one_work
+      worker_thread
+
+task kworker/snap.kcopyd.0 waits in schedule for wait queue "snap.tracked_chunk_wait" (1 waiting)
+      __check_for_conflicting_io [<targets/snapshot/copy.rs:N>]
+      pending_complete
+      complete_exception
+      copy_callback
+      run_complete_job
+      process_jobs
+      do_work
+      process_one_work
+      worker_thread
+  => held by reader: its bio of the chunk is in flight, taken in
+      snapshot_map [<targets/snapshot/map.rs:N>]
+      __map_bio
+      __split_and_process_non_flush
+      __split_and_process_bio
+      dm_submit_bio
+      submit_bio_noacct
+      submit_bio
+
+2 more task(s) behind it:
+
+task main waits in wait_for_completion for completion "writer to end" (1 waiting)
+      [<harness/src/backend/engine/actor.rs:N>]
+     held by writer: to complete it, taken in
+      [<harness/src/backend/engine/actor.rs:N>]
+
+task writer waits in wait_for_completion for completion "base I/O" (1 waiting)
+      [<harness/src/backend/engine/io.rs:N>]
+"#;
+
 #[test]
 fn s2_reads_as_it_should_on_both_drivers() {
     let cell = [("split", "clone-is-remainder"), ("sectors", "32")];
@@ -214,4 +343,17 @@ fn a_reader_finds_pool_holder_and_both_dm_functions_without_the_source() {
         }
         assert!(holds.contains("element"), "{report}");
     }
+}
+
+#[test]
+fn s19_names_the_writer_that_waits_for_its_turn_the_worker_and_who_registers() {
+    let cell = [("cow_throttle", "semaphore"), ("threshold", "1")];
+    assert_reads(&report("snapshot/cow-throttle", &cell, RunOn::Explorer), S19);
+}
+
+#[test]
+fn s3_names_the_reader_that_keeps_its_read_and_the_worker_that_waits_for_it() {
+    let cell =
+        [("split", "loop"), ("gmr", "sorted"), ("snap_lock", "mutex"), ("pending_poll", "locked"), ("real", "o")];
+    assert_reads(&report("snapshot/split-read-vs-copy", &cell, RunOn::Explorer), S3);
 }

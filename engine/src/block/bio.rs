@@ -62,6 +62,9 @@ pub enum Via {
 
 /// The completion half of a bio.
 pub trait Completion: Send + Sync {
+    /// By which a search tells it from others.
+    fn id(&self) -> ObjectId;
+
     /// `bio_inc_remaining`: one more must end before this one does.
     fn get_share(&self, current: &Task);
 
@@ -381,6 +384,10 @@ impl BioDone {
 }
 
 impl Completion for BioDone {
+    fn id(&self) -> ObjectId {
+        self.id
+    }
+
     fn get_share(&self, current: &Task) {
         self.state.lock_for(current).shares.get(current);
     }

@@ -226,6 +226,10 @@ impl DmIo {
 
 /// For the embedded clone.
 impl Completion for DmIo {
+    fn id(&self) -> ObjectId {
+        self.id
+    }
+
     fn get_share(&self, current: &Task) {
         self.state.lock_for(current).clone.shares.get(current);
     }

@@ -124,6 +124,10 @@ impl TargetIo {
 }
 
 impl Completion for TargetIo {
+    fn id(&self) -> ObjectId {
+        self.id
+    }
+
     fn get_share(&self, current: &Task) {
         self.state.lock_for(current).0.shares.get(current);
     }

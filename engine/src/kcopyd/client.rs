@@ -22,7 +22,7 @@ use crate::dm::io_client::{IoClient, IoRequest, Region};
 use crate::sched::Task;
 use crate::sched::cell::{Tiny, Word};
 use crate::sync::mempool::Element;
-use crate::sync::{Count, Gfp, Mempool, SpinSection, Variable, WaitQueue, Work, Workqueue, WqFlags};
+use crate::sync::{Count, Gfp, Mempool, Variable, WaitQueue, Work, Workqueue, WqFlags};
 use crate::variants::{KcopydSubjob, Planted};
 
 /// `MIN_JOBS`: reserve of jobs per client, each with its eight pieces.
@@ -80,7 +80,7 @@ pub(super) struct Inner {
     io: IoClient,
     job_pool: Arc<Mempool>,
     page_pool: Arc<Mempool>,
-    lists: SpinSection<Lists>,
+    lists: Lists,
     wq: Workqueue,
     work: Work,
     throttle: Option<Arc<Throttle>>,
@@ -123,7 +123,7 @@ impl Client {
                 io: IoClient::new(current, core, name),
                 job_pool: core.new_pool(current, &named("jobs"), JOBS_RESERVE),
                 page_pool: core.new_pool(current, &named("pages"), sub_job_size.0.div_ceil(PAGE_SECTORS)),
-                lists: SpinSection::new(runtime, &named("job_lock"), Lists::new(core.variants().planted)),
+                lists: Lists::new(runtime, name, core.variants().planted),
                 // One work item, never run twice at once: one worker is all that the queue can keep busy.
                 wq: Workqueue::new(runtime, name, WqFlags::ORDERED_RECLAIM),
                 work,
@@ -163,7 +163,7 @@ impl Client {
         let _frame = current.enter("dm_kcopyd_prepare_callback");
         let element = self.alloc_job(current);
         self.inner.count_job();
-        PreparedCallback(Job::callback(element, callback))
+        PreparedCallback(Job::callback(current, element, callback))
     }
 
     /// `dm_kcopyd_do_callback`: it has ended, with `result`. May be called in atomic context.
@@ -219,6 +219,7 @@ impl Client {
             None => (BioOp::Write, Pages::Zero(Some(Buffer::zeroed(count.min(self.inner.sub_job_size))))),
         };
         Box::new(Job {
+            id: Job::name(current),
             flags,
             op,
             source,
@@ -251,12 +252,12 @@ impl Inner {
     }
 
     pub(super) fn push(&self, current: &Task, list: List, job: Box<Job>) {
-        self.lists.with(current, |lists| lists.push(list, job));
+        self.lists.push(current, list, job);
     }
 
     /// `wake`.
     pub(super) fn wake(&self, current: &Task) {
-        self.wq.queue(current, &self.work);
+        self.wq.poke(current, &self.work);
     }
 
     /// `dispatch_job`.
@@ -273,12 +274,18 @@ impl Inner {
     }
 
     /// `do_work`: what the worker does each time it is woken: completed jobs, then those that wait for pages, then those that
-    /// wait for I/O (`process_jobs`, three times).
+    /// wait for I/O (`process_jobs`, three times). Jobs without I/O count as completed when a wake-up begins.
     fn do_work(&self, worker: &Task) {
         let _frame = worker.enter("do_work");
-        let mut list = List::Callback;
+        self.lists.callbacks_are_complete(worker);
+        let steps = [List::Complete, List::Pages, List::Io].map(|list| self.process_jobs(worker, list));
+        self.module.steps_per_run_max.raise(steps.iter().sum());
+    }
+
+    /// `process_jobs`: works a list off, until it is empty or a job cannot go on; how many jobs it took.
+    fn process_jobs(&self, worker: &Task, list: List) -> u64 {
         let mut steps = 0;
-        while let Some(job) = self.lists.with(worker, |lists| lists.next(&mut list)) {
+        while let Some(job) = self.lists.pop(worker, list) {
             let _frame = worker.enter("process_jobs");
             steps += 1;
             let processed = match list {
@@ -287,8 +294,11 @@ impl Inner {
                 List::Callback | List::Complete => self.run_complete_job(worker, *job),
             };
             match processed {
-                Processed::Yes => continue,
-                Processed::NotYet(job) => self.lists.with(worker, |lists| lists.push_head(list, job)),
+                Processed::Yes => {}
+                Processed::NotYet(job) => {
+                    self.lists.push_head(worker, list, job);
+                    break;
+                }
                 Processed::Error(mut job) => {
                     match job.op {
                         BioOp::Read => job.result.read_err = true,
@@ -296,14 +306,11 @@ impl Inner {
                     }
                     self.push(worker, List::Complete, job);
                     self.wake(worker);
+                    break;
                 }
             }
-            match list.after() {
-                Some(after) => list = after,
-                None => break,
-            }
         }
-        self.module.steps_per_run_max.raise(steps);
+        steps
     }
 
     /// `run_complete_job`.

@@ -11,7 +11,7 @@ use dmlab_units::Sectors;
 use super::split::Master;
 use crate::block::{BioOp, Buffer};
 use crate::dm::io_client::Region;
-use crate::sched::Task;
+use crate::sched::{ObjectId, Task};
 use crate::sync::mempool::Element;
 
 /// What a job takes of `kcopyd_job`'s slab: a job and its eight pieces, 368 bytes each (64 bit, 4.13 to 6.12).
@@ -72,6 +72,8 @@ pub(super) enum Pages {
 
 /// `struct kcopyd_job`.
 pub(super) struct Job {
+    /// By which a search tells it from others.
+    pub(super) id: ObjectId,
     /// How.
     pub(super) flags: CopyFlags,
     /// What its next I/O does.
@@ -95,9 +97,15 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// A name for a new job.
+    pub(super) fn name(current: &Task) -> ObjectId {
+        current.runtime().register("job", "kcopyd_job")
+    }
+
     /// A job about nothing, which tells `callback`.
-    pub(super) fn callback(element: Element, callback: Callback) -> Box<Self> {
+    pub(super) fn callback(current: &Task, element: Element, callback: Callback) -> Box<Self> {
         Box::new(Self {
+            id: Self::name(current),
             flags: CopyFlags::empty(),
             op: BioOp::Read,
             source: None,

@@ -2,14 +2,17 @@
 //!
 //! Invariants: pieces of a sequential job are taken for writing in the order of their sectors; everything else is first
 //! in, first out.
-//! Difference from the kernel: finding one list empty and looking into the next is one section, so that nothing is queued
-//! in between.
+//! Difference from the kernel: there, one lock guards all four lists. A section uses one of them, and sections that use
+//! different ones commute, so each list is a section of its own: a search need not try their orders.
 //! Not here: who takes from which list when (the client's worker).
 
 use std::collections::VecDeque;
 
 use super::job::{CopyFlags, Job};
 use crate::block::BioOp;
+use crate::sched::digest::{Answer, Content};
+use crate::sched::{Digest, Runtime, Task};
+use crate::sync::SpinSection;
 use crate::variants::Planted;
 
 /// Which list.
@@ -25,69 +28,72 @@ pub(super) enum List {
     Pages,
 }
 
-impl List {
-    /// The list that the worker turns to when it has been through this one.
-    pub(super) const fn after(self) -> Option<Self> {
-        match self {
-            Self::Callback => Some(Self::Complete),
-            Self::Complete => Some(Self::Pages),
-            Self::Pages => Some(Self::Io),
-            Self::Io => None,
-        }
+/// Jobs, first in, first out. A search tells them by their names: what else there is to know of a job was put there by
+/// tasks that have learnt it.
+#[derive(Default)]
+struct Jobs(VecDeque<Box<Job>>);
+
+impl Content for Jobs {
+    fn digest(&self, into: &mut Digest<'_>) {
+        self.0.iter().for_each(|job| into.object(job.id));
+    }
+}
+
+impl Answer for Box<Job> {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.object(self.id);
     }
 }
 
 /// The lists of one client.
 pub(super) struct Lists {
-    lists: [VecDeque<Box<Job>>; 4],
+    lists: [SpinSection<Jobs>; 4],
     planted: Planted,
 }
 
 impl Lists {
-    pub(super) fn new(planted: Planted) -> Self {
-        Self { lists: [const { VecDeque::new() }; 4], planted }
+    /// Empty ones, of the client called `name`.
+    pub(super) fn new(runtime: &Runtime, name: &str, planted: Planted) -> Self {
+        let list = |list| SpinSection::new(runtime, &format!("{name}.job_lock ({list})"), Jobs::default());
+        Self { lists: ["callback_jobs", "complete_jobs", "io_jobs", "pages_jobs"].map(list), planted }
     }
 
     /// `push`.
-    pub(super) fn push(&mut self, list: List, job: Box<Job>) {
-        self.lists[list as usize].push_back(job);
+    #[track_caller]
+    pub(super) fn push(&self, current: &Task, list: List, job: Box<Job>) {
+        self.lists[list as usize].answer(current, |jobs| jobs.0.push_back(job));
     }
 
     /// `push_head`.
-    pub(super) fn push_head(&mut self, list: List, job: Box<Job>) {
-        self.lists[list as usize].push_front(job);
+    #[track_caller]
+    pub(super) fn push_head(&self, current: &Task, list: List, job: Box<Job>) {
+        self.lists[list as usize].answer(current, |jobs| jobs.0.push_front(job));
     }
 
-    /// `pop`.
-    fn pop(&mut self, list: List) -> Option<Box<Job>> {
-        if list != List::Io {
-            return self.lists[list as usize].pop_front();
-        }
-        let jobs = &mut self.lists[List::Io as usize];
+    /// `pop`, and `pop_io_job` for those that wait for I/O.
+    #[track_caller]
+    pub(super) fn pop(&self, current: &Task, list: List) -> Option<Box<Job>> {
         let planted = self.planted;
-        let place = jobs.iter().position(|job| may_run(job, planted))?;
-        let job = jobs.remove(place).expect("it is there");
-        if is_sequential_write(&job)
-            && let Some(master) = job.master()
-        {
-            master.advance_write_offset(job.count);
-        }
-        Some(job)
+        self.lists[list as usize].answer(current, |jobs| {
+            if list != List::Io {
+                return jobs.0.pop_front();
+            }
+            let place = jobs.0.iter().position(|job| may_run(job, planted))?;
+            let job = jobs.0.remove(place).expect("it is there");
+            if is_sequential_write(&job)
+                && let Some(master) = job.master()
+            {
+                master.advance_write_offset(job.count);
+            }
+            Some(job)
+        })
     }
 
-    /// The worker's next job: from `list`, or from the first behind it that has one; `list` says which. Jobs without I/O
-    /// count as completed when a wake-up begins.
-    pub(super) fn next(&mut self, list: &mut List) -> Option<Box<Job>> {
-        if *list == List::Callback {
-            let mut callbacks = std::mem::take(&mut self.lists[List::Callback as usize]);
-            self.lists[List::Complete as usize].append(&mut callbacks);
-            *list = List::Complete;
-        }
-        loop {
-            match self.pop(*list) {
-                Some(job) => return Some(job),
-                None => *list = list.after()?,
-            }
+    /// Jobs without I/O are complete from now on.
+    #[track_caller]
+    pub(super) fn callbacks_are_complete(&self, current: &Task) {
+        while let Some(job) = self.pop(current, List::Callback) {
+            self.push(current, List::Complete, job);
         }
     }
 }

@@ -85,13 +85,14 @@ impl Master {
     }
 
     /// The piece that begins `progress` sectors into the job.
-    fn segment(self: &Arc<Self>, progress: Sectors, count: Sectors, result: CopyResult) -> Box<Job> {
+    fn segment(self: &Arc<Self>, current: &Task, progress: Sectors, count: Sectors, result: CopyResult) -> Box<Job> {
         let at = |region: &Region| Region {
             dev: Arc::clone(&region.dev),
             sector: region.sector + progress,
             count: count.min(Sectors(region.count.0.saturating_sub(progress.0))),
         };
         Box::new(Job {
+            id: Job::name(current),
             flags: self.flags,
             op: self.op,
             source: self.source.as_ref().map(at),
@@ -132,7 +133,7 @@ pub(super) fn segment_complete(current: &Task, client: &Inner, master: &Arc<Mast
         (goes_on && count > Sectors::ZERO).then(|| {
             let progress = state.progress;
             state.progress += count;
-            master.segment(progress, count, state.result)
+            master.segment(current, progress, count, state.result)
         })
     };
     if let Some(segment) = segment {

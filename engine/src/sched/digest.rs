@@ -7,7 +7,7 @@
 //! canonical name ([`Names`]), which does not depend on the order in which tasks were made in a run.
 //! Not here: what belongs to a state (each state machine says so itself).
 
-use super::op::TaskId;
+use super::op::{ObjectId, TaskId};
 
 const FIRST: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD1B5_4A32_D192_ED03];
 const SECOND: [u64; 2] = [0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB];
@@ -95,6 +95,69 @@ pub fn word_of_bytes(bytes: &[u8]) -> u64 {
 pub trait Names {
     /// A number that depends on who spawned the task and as which of its children, and on nothing else.
     fn canonical(&self, task: TaskId) -> u64;
+
+    /// A number that depends on who made the object and as which of its objects, and on nothing else.
+    fn object(&self, object: ObjectId) -> u64;
+}
+
+/// Data of which a state is told by what is in it, not by how it came about.
+pub trait Content {
+    /// Takes in all that later uses of the data can depend on, and nothing else; order only where order matters.
+    fn digest(&self, into: &mut Digest<'_>);
+}
+
+/// What a use of shared data tells the task that uses it.
+pub trait Answer {
+    /// Takes in all that the task's further course can depend on.
+    fn digest(&self, into: &mut Digest<'_>);
+}
+
+impl Answer for () {
+    fn digest(&self, _into: &mut Digest<'_>) {}
+}
+
+impl Answer for bool {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(u64::from(*self));
+    }
+}
+
+impl Answer for u64 {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(*self);
+    }
+}
+
+impl Answer for usize {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(*self as u64);
+    }
+}
+
+impl<A: Answer, B: Answer> Answer for (A, B) {
+    fn digest(&self, into: &mut Digest<'_>) {
+        self.0.digest(into);
+        self.1.digest(into);
+    }
+}
+
+impl<T: Answer, E: Answer> Answer for Result<T, E> {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(u64::from(self.is_ok()));
+        match self {
+            Ok(answer) => answer.digest(into),
+            Err(error) => error.digest(into),
+        }
+    }
+}
+
+impl<T: Answer> Answer for Option<T> {
+    fn digest(&self, into: &mut Digest<'_>) {
+        into.word(u64::from(self.is_some()));
+        if let Some(answer) = self {
+            answer.digest(into);
+        }
+    }
 }
 
 /// Takes in the state of one object.
@@ -137,6 +200,12 @@ impl<'a> Digest<'a> {
         self.lanes.word(self.names.canonical(task));
     }
 
+    /// An object, by its canonical name.
+    #[inline]
+    pub fn object(&mut self, object: ObjectId) {
+        self.lanes.word(self.names.object(object));
+    }
+
     /// Tasks whose order does not matter, each with a word.
     #[inline]
     pub fn set(&mut self, members: impl IntoIterator<Item = (TaskId, u64)>) {
@@ -171,6 +240,10 @@ mod tests {
     impl Names for Backwards {
         fn canonical(&self, task: TaskId) -> u64 {
             100 - u64::from(task.0)
+        }
+
+        fn object(&self, object: ObjectId) -> u64 {
+            u64::from(object.0)
         }
     }
 

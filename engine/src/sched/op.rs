@@ -146,6 +146,8 @@ op_kinds! {
     WaitForCompletion "wait_for_completion" Acquire,
     /// `this_cpu_dec`, on a per-CPU counter.
     CpuDec "this_cpu_dec" Access,
+    /// `atomic_read`.
+    AtomicRead "atomic_read" Access,
     /// `complete`.
     Complete "complete" Release,
     /// `complete_all`.

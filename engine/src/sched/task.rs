@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dmlab_units::Nanos;
 
-use super::digest::Digest;
+use super::digest::{Answer, Content, Digest};
 use super::explorer;
 use super::frames::Frame;
 use super::object::Wait;
@@ -186,6 +186,18 @@ impl Task {
             && seat.watched()
         {
             seat.shows(object, learnt, state);
+        }
+    }
+
+    /// Tells an exhaustive search that `object` now holds `content`, and that all that this task has learnt from it is
+    /// `answer`.
+    #[inline]
+    pub fn shows_content(&self, object: ObjectId, answer: &impl Answer, content: &impl Content) {
+        if !std::thread::panicking()
+            && let Seat::Coroutine(seat) = &self.seat
+            && seat.watched()
+        {
+            seat.shows_answering(object, |digest| answer.digest(digest), |digest| content.digest(digest));
         }
     }
 

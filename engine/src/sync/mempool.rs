@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use dmlab_units::Nanos;
 
+use crate::sched::digest::Answer;
 use crate::sched::object::Wait;
 use crate::sched::{Digest, Holder, Mode, Object, OpKind, Runtime, Site, StateMachine, Step, Task, TaskId, Wakes};
 
@@ -49,6 +50,11 @@ pub enum Gfp {
 /// The number of an element that is out. Not `Clone`: it is freed once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Element(u32);
+
+impl Answer for Element {
+    /// Elements are alike.
+    fn digest(&self, _into: &mut Digest<'_>) {}
+}
 
 /// What a pool has been through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,8 @@
 use std::panic::Location;
 
 use crate::sched::cell::Tiny;
-use crate::sched::{ObjectId, OpKind, Runtime, Task};
+use crate::sched::digest::{Answer, Content};
+use crate::sched::{Mode, ObjectId, OpKind, Runtime, Task};
 
 /// Data behind a spinlock that is only ever held for one closure.
 pub struct SpinSection<T> {
@@ -33,6 +34,47 @@ impl<T> SpinSection<T> {
         current.announce(OpKind::SpinSection, self.id, 0, Location::caller());
         current.changes(self.id);
         current.atomically(|| section(&mut self.data.lock_for(current)))
+    }
+
+    /// As [`Self::with`], where the search can be told what is in the data, and all that the section finds out is what it
+    /// gives.
+    #[inline]
+    #[track_caller]
+    pub fn answer<R: Answer>(&self, current: &Task, section: impl FnOnce(&mut T) -> R) -> R
+    where
+        T: Content,
+    {
+        current.announce(OpKind::SpinSection, self.id, 0, Location::caller());
+        self.carry_out(current, section)
+    }
+
+    /// As [`Self::answer`], inside the section of another lock: that section is the operation.
+    #[inline]
+    pub fn inside<R: Answer>(&self, current: &Task, section: impl FnOnce(&mut T) -> R) -> R
+    where
+        T: Content,
+    {
+        current.runtime().touches(self.id, Mode::Exclusive);
+        self.carry_out(current, section)
+    }
+
+    #[inline]
+    fn carry_out<R: Answer>(&self, current: &Task, section: impl FnOnce(&mut T) -> R) -> R
+    where
+        T: Content,
+    {
+        let mut data = self.data.lock_for(current);
+        let answer = current.atomically(|| section(&mut data));
+        current.shows_content(self.id, &answer, &*data);
+        answer
+    }
+
+    /// Takes the data away, when nothing runs any more.
+    pub(crate) fn take_away(&self) -> T
+    where
+        T: Default,
+    {
+        std::mem::take(&mut self.data.lock())
     }
 
     /// A look that is no operation: for statistics, and for checks when nothing runs any more.

@@ -2,7 +2,7 @@
 //! `WRITE_ONCE`), a counter (per-CPU, or an `atomic_t` that is only added to), and data that is guarded by something else
 //! than a primitive of this engine.
 //!
-//! But for [`Count::dec`] none is an operation: between two operations a task runs undisturbed, so that nothing can come between a look and
+//! But for [`Count::dec`] and [`Count::looks_at_most`] none is an operation: between two operations a task runs undisturbed, so that nothing can come between a look and
 //! what is done about it. What they do to the order of operations is told to an exhaustive search.
 //!
 //! Invariant: what a task sees here counts as learnt by it.
@@ -11,6 +11,7 @@
 use std::panic::Location;
 
 use crate::sched::cell::{Tiny, Word};
+use crate::sched::digest::{Answer, Content};
 use crate::sched::{Mode, ObjectId, OpKind, Runtime, Task};
 
 /// A shared word.
@@ -108,6 +109,23 @@ impl Count {
         value
     }
 
+    /// Whether it is not above `limit`; nothing else is learnt of it.
+    #[inline]
+    pub fn is_at_most(&self, limit: u64) -> bool {
+        let holds = self.value.get() <= limit;
+        self.runtime.touches(self.id, Mode::Exclusive);
+        self.runtime.learns(u64::from(holds));
+        holds
+    }
+
+    /// As [`Self::is_at_most`], as an operation: for whoever has just got what he waited for, and must not look at more in
+    /// the same step.
+    #[track_caller]
+    pub fn looks_at_most(&self, current: &Task, limit: u64) -> bool {
+        current.announce(OpKind::AtomicRead, self.id, 0, Location::caller());
+        self.is_at_most(limit)
+    }
+
     /// Sets it, before anybody else has seen it.
     pub fn set(&self, value: u64) {
         self.value.set(value);
@@ -138,6 +156,27 @@ impl<T> Confided<T> {
         self.runtime.touches(self.id, Mode::Shared);
         current.sees(self.id);
         look(&self.data.lock_for(current))
+    }
+
+    /// As [`Self::change`], where the search can be told what is in the data, and all that is found out is what `change`
+    /// gives.
+    pub fn answer<R: Answer>(&self, current: &Task, change: impl FnOnce(&mut T) -> R) -> R
+    where
+        T: Content,
+    {
+        self.runtime.touches(self.id, Mode::Exclusive);
+        let mut data = self.data.lock_for(current);
+        let answer = change(&mut data);
+        current.shows_content(self.id, &answer, &*data);
+        answer
+    }
+
+    /// Takes it away, when nothing runs any more.
+    pub(crate) fn take_away(&self) -> T
+    where
+        T: Default,
+    {
+        std::mem::take(&mut self.data.lock())
     }
 
     /// Changes it.

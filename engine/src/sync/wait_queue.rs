@@ -3,9 +3,11 @@
 //!
 //! Invariants: a wake-up between `prepare_to_wait` and `schedule` is not lost; a task stands in the queue at most
 //! once; whose time is up goes on standing in it until it leaves or sleeps again.
-//! Not known here: who will make the condition true, so a task stuck on a wait queue is a hang, not a cycle.
+//! Not known here: who will make the condition true, unless somebody has said that he owes it ([`WaitQueue::owe`]). A task
+//! stuck on a queue that nobody owes anything is a hang, not a cycle.
 
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::Arc;
 
 use dmlab_units::Nanos;
@@ -37,10 +39,22 @@ struct Waiter {
     asleep: bool,
 }
 
+/// What somebody is to do before a condition can hold: for reports.
+#[derive(Clone, Copy, Debug)]
+struct Debt {
+    /// Which condition.
+    about: u64,
+    owed_by: Site,
+    what: &'static str,
+}
+
 /// Who stands in the queue.
 #[derive(Default)]
 pub struct WaitQueueState {
     waiters: VecDeque<Waiter>,
+    debts: Vec<Debt>,
+    /// Which condition a task waits for.
+    about: Vec<(TaskId, u64)>,
 }
 
 impl WaitQueueState {
@@ -127,8 +141,12 @@ impl StateMachine for WaitQueueState {
         std::mem::take(&mut waiter.asleep).then_some(())
     }
 
-    fn holders(&self, _waiter: TaskId) -> Vec<Holder> {
-        Vec::new()
+    /// Each of them keeps the waiter waiting.
+    fn holders(&self, waiter: TaskId) -> Vec<Holder> {
+        let Some((_, about)) = self.about.iter().find(|(task, _)| *task == waiter) else { return Vec::new() };
+        let debts = self.debts.iter().filter(|debt| debt.about == *about);
+        let holder = |debt: &Debt| Holder { task: debt.owed_by.task, taken: debt.owed_by, what: debt.what.to_owned() };
+        debts.map(holder).collect()
     }
 
     fn summary(&self) -> String {
@@ -159,6 +177,30 @@ impl WaitQueue {
             self.object.perform(current, WaitQueueOp::Schedule);
         }
         self.object.perform(current, WaitQueueOp::Finish);
+    }
+
+    /// As [`Self::wait_event`], for the condition that debts `about` the same number are owed for.
+    #[track_caller]
+    pub fn wait_event_about(&self, current: &Task, about: u64, condition: impl FnMut() -> bool) {
+        self.object.adjust(current, |state| state.about.push((current.id(), about)));
+        self.wait_event(current, condition);
+        self.object.adjust(current, |state| state.about.retain(|(task, _)| *task != current.id()));
+    }
+
+    /// Says for reports that the condition `about` cannot hold before this task has done something: `what`.
+    #[track_caller]
+    pub fn owe(&self, current: &Task, about: u64, what: &'static str) {
+        let owed_by = current.site(Location::caller());
+        self.object.adjust(current, |state| state.debts.push(Debt { about, owed_by, what }));
+    }
+
+    /// One debt `about` this is paid, by whomever.
+    pub fn settle(&self, current: &Task, about: u64) {
+        self.object.adjust(current, |state| {
+            if let Some(place) = state.debts.iter().position(|debt| debt.about == about) {
+                state.debts.remove(place);
+            }
+        });
     }
 
     /// `wait_event_timeout`: as [`Self::wait_event`], but after `timeout` at the latest it goes on whether `condition` holds
@@ -205,7 +247,7 @@ mod tests {
     use crate::sched::Frame;
 
     fn site(task: u32) -> Site {
-        Site { task: TaskId(task), frame: Frame::root(), at: std::panic::Location::caller() }
+        Site { task: TaskId(task), frame: Frame::root(), at: Location::caller() }
     }
 
     /// How a task stands in the queue.

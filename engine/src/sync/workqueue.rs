@@ -60,6 +60,8 @@ impl WqFlags {
 pub enum WqOp {
     /// Queue an item.
     Queue(Work),
+    /// Queue an item, without being told whether it was pending already.
+    Poke(Work),
     /// A worker looks for work.
     Next,
     /// A worker has finished its item.
@@ -79,6 +81,11 @@ pub enum WqGrant {
         /// The worker to start.
         start: Option<Start>,
     },
+    /// It is pending.
+    Poked {
+        /// The worker to start.
+        start: Option<Start>,
+    },
     /// Work for a worker.
     Work(Work),
     /// Nothing.
@@ -92,6 +99,14 @@ pub enum Start {
     Worker(u64),
     /// The queue's rescuer.
     Rescuer,
+}
+
+const fn start_word(start: Option<Start>) -> u64 {
+    match start {
+        None => 0,
+        Some(Start::Rescuer) => 1,
+        Some(Start::Worker(number)) => 2 + number,
+    }
 }
 
 struct Item {
@@ -165,6 +180,12 @@ impl WqState {
         self.items.iter().position(|item| !runs(&item.work))
     }
 
+    fn add(&mut self, by: Site, work: Work, wakes: &mut Wakes) -> Option<Start> {
+        self.items.push_back(Item { number: self.next_number, work, queued: by });
+        self.next_number += 1;
+        self.dispatch(wakes)
+    }
+
     /// Hands waiting items to idle workers, then says whether a thread must be started for what is left.
     fn dispatch(&mut self, wakes: &mut Wakes) -> Option<Start> {
         while self.next_item().is_some() && self.may_run_more() {
@@ -224,7 +245,7 @@ impl StateMachine for WqState {
 
     fn announce(op: &WqOp) -> (OpKind, u64) {
         let kind = match op {
-            WqOp::Queue(_) => OpKind::QueueWork,
+            WqOp::Queue(_) | WqOp::Poke(_) => OpKind::QueueWork,
             WqOp::Next => OpKind::WorkerThread,
             WqOp::Done => OpKind::WorkDone,
             WqOp::Flush => OpKind::FlushWorkqueue,
@@ -243,9 +264,11 @@ impl StateMachine for WqState {
                 if self.items.iter().any(|item| item.work.is(&work)) {
                     return Step::Granted(WqGrant::Queued { fresh: false, start: None });
                 }
-                self.items.push_back(Item { number: self.next_number, work, queued: by });
-                self.next_number += 1;
-                Step::Granted(WqGrant::Queued { fresh: true, start: self.dispatch(wakes) })
+                Step::Granted(WqGrant::Queued { fresh: true, start: self.add(by, work, wakes) })
+            }
+            WqOp::Poke(work) => {
+                let pending = self.items.iter().any(|item| item.work.is(&work));
+                Step::Granted(WqGrant::Poked { start: if pending { None } else { self.add(by, work, wakes) } })
             }
             WqOp::Next => match self.give(by.task) {
                 Some(work) => Step::Granted(WqGrant::Work(work)),
@@ -269,14 +292,8 @@ impl StateMachine for WqState {
         match grant {
             WqGrant::Done => 0,
             WqGrant::Work(work) => work.name ^ 1,
-            WqGrant::Queued { fresh, start } => {
-                let start = match start {
-                    None => 0,
-                    Some(Start::Rescuer) => 1,
-                    Some(Start::Worker(number)) => 2 + number,
-                };
-                4 | u64::from(*fresh) | start << 3
-            }
+            WqGrant::Queued { fresh, start } => 4 | u64::from(*fresh) | start_word(*start) << 3,
+            WqGrant::Poked { start } => 6 | start_word(*start) << 3,
         }
     }
 
@@ -347,18 +364,31 @@ impl Workqueue {
     pub fn queue(&self, current: &Task, work: &Work) -> bool {
         match self.object.perform(current, WqOp::Queue(work.clone())) {
             WqGrant::Queued { fresh, start } => {
-                let name = self.object.name();
-                let name = match start {
-                    None => return fresh,
-                    Some(Start::Worker(number)) => format!("kworker/{name}.{number}"),
-                    Some(Start::Rescuer) => format!("rescuer/{name}"),
-                };
-                let queue = self.clone();
-                current.spawn(&name, move |worker| queue.work(worker));
+                self.start(current, start);
                 fresh
             }
-            WqGrant::Work(_) | WqGrant::Done => unreachable!("queueing is answered with Queued"),
+            _ => unreachable!("queueing is answered with Queued"),
         }
+    }
+
+    /// `queue_work` by whoever does not care whether the item was pending already.
+    #[track_caller]
+    pub fn poke(&self, current: &Task, work: &Work) {
+        match self.object.perform(current, WqOp::Poke(work.clone())) {
+            WqGrant::Poked { start } => self.start(current, start),
+            _ => unreachable!("poking is answered with Poked"),
+        }
+    }
+
+    fn start(&self, current: &Task, start: Option<Start>) {
+        let name = self.object.name();
+        let name = match start {
+            None => return,
+            Some(Start::Worker(number)) => format!("kworker/{name}.{number}"),
+            Some(Start::Rescuer) => format!("rescuer/{name}"),
+        };
+        let queue = self.clone();
+        current.spawn(&name, move |worker| queue.work(worker));
     }
 
     /// `flush_workqueue`: waits for everything queued before.

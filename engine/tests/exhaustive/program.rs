@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use dmlab_engine::sched::Task;
+use dmlab_engine::sched::digest::Content;
+use dmlab_engine::sched::{Digest, Task};
 use dmlab_engine::sync::mempool::Element;
 use dmlab_engine::sync::{
     Allocator, Completion, Confided, Count, Gfp, Mempool, Mutex, RefCount, RwSem, Semaphore, SpinSection, Srcu,
@@ -29,9 +30,12 @@ pub(crate) enum Do {
     Up(u8),
     Count(u8),
     Section(u8),
+    Push(u8),
+    Pop(u8),
     Get(u8),
     Set(u8, u64),
     Add(u8),
+    AtMost(u8, u64),
     Look(u8),
     Change(u8),
     Wait(u8),
@@ -51,9 +55,11 @@ pub(crate) enum Do {
     FreeStashed(u8),
     SetAllocator(u8, u8),
     Queue(u8, u8),
+    Poke(u8, u8),
     Flush(u8),
     Drain(u8),
     Choose(u8),
+    Sleep(u64),
     Spawn(Vec<Do>),
 }
 
@@ -98,6 +104,16 @@ pub(crate) fn allocator(number: u8) -> Option<Arc<dyn Allocator>> {
     (number > 0).then(|| Arc::new(Fails(number)) as Arc<dyn Allocator>)
 }
 
+/// Numbers of which a search is told what they are.
+#[derive(Default)]
+struct Stack(Vec<u64>);
+
+impl Content for Stack {
+    fn digest(&self, into: &mut Digest<'_>) {
+        self.0.iter().for_each(|number| into.word(*number));
+    }
+}
+
 struct World {
     plain_locks: [Mutex<()>; EACH],
     data_locks: [Mutex<u64>; EACH],
@@ -107,6 +123,7 @@ struct World {
     counts: [SpinSection<u64>; EACH],
     tallies: [Count; EACH],
     sections: [SpinSection<Vec<u64>>; EACH],
+    stacks: [SpinSection<Stack>; EACH],
     variables: [Variable; EACH],
     confided: [Confided<u64>; EACH],
     completions: [Completion; EACH],
@@ -139,6 +156,7 @@ impl Program {
                 counts: each("count", |name, _| SpinSection::new(runtime, name, 0)),
                 tallies: each("tally", |name, _| Count::new(runtime, name)),
                 sections: each("section", |name, _| SpinSection::new(runtime, name, Vec::new())),
+                stacks: each("stack", |name, _| SpinSection::new(runtime, name, Stack::default())),
                 variables: each("v", |name, _| Variable::new(runtime, name, 0)),
                 confided: each("c", |name, _| Confided::new(runtime, name, 0)),
                 completions: each("done", |name, _| Completion::new(runtime, name)),
@@ -241,6 +259,10 @@ fn perform(world: &Arc<World>, works: &Vec<Work>, current: &Task, path: &str, li
                 list.push(u64::from(current.name().len() as u32) + list.len() as u64);
                 list.len() as u64
             })),
+            Do::Push(n) => {
+                world.stacks[*n as usize].answer(current, |stack| stack.0.push(current.name().len() as u64));
+            }
+            Do::Pop(n) => note(world.stacks[*n as usize].answer(current, |stack| stack.0.pop()).unwrap_or(0)),
             Do::Get(n) => note(world.variables[*n as usize].get()),
             Do::Set(n, value) => world.variables[*n as usize].set(*value),
             Do::Add(n) => {
@@ -248,6 +270,11 @@ fn perform(world: &Arc<World>, works: &Vec<Work>, current: &Task, path: &str, li
                 note(u64::from(count.is_zero()));
                 count.inc();
                 count.dec(current);
+            }
+            Do::AtMost(n, limit) => {
+                let count = &world.tallies[*n as usize];
+                note(u64::from(count.looks_at_most(current, *limit)));
+                count.inc();
             }
             Do::Look(n) => note(world.confided[*n as usize].look(current, |value| *value)),
             Do::Change(n) => note(world.confided[*n as usize].change(current, |value| {
@@ -304,9 +331,15 @@ fn perform(world: &Arc<World>, works: &Vec<Work>, current: &Task, path: &str, li
                     note(u64::from(world.workqueues[*n as usize].queue(current, work)));
                 }
             }
+            Do::Poke(n, work) => {
+                if let Some(work) = works.get(*work as usize) {
+                    world.workqueues[*n as usize].poke(current, work);
+                }
+            }
             Do::Flush(n) => world.workqueues[*n as usize].flush(current),
             Do::Drain(n) => world.workqueues[*n as usize].drain(current),
             Do::Choose(options) => note(u64::from(current.choose("a way", u32::from(*options)))),
+            Do::Sleep(time) => current.sleep(Nanos(*time)),
             Do::Spawn(list) => {
                 let mut path = path.to_owned();
                 let _ = write!(path, ".{spawned}");
@@ -354,11 +387,14 @@ impl Draw {
             (2, 0 | 1) => Do::Down(n),
             (2, 2) => Do::DownTry(n),
             (2, _) => Do::Up(n),
-            (3, 0) => Do::Section(n),
+            (3, 0) if waits => Do::Section(n),
+            (3, 0) => Do::Push(n),
+            (3, 1) if waits => Do::Pop(n),
             (3, _) => Do::Count(n),
             (4, 0 | 1) => Do::Get(n),
             (4, 2) => Do::Set(n, 7 + self.below(2)),
-            (4, _) => Do::Add(n),
+            (4, _) if waits => Do::Add(n),
+            (4, _) => Do::AtMost(n, self.below(2)),
             (5, 0 | 1) => Do::Look(n),
             (5, _) => Do::Change(n),
             (6, 0 | 1) => Do::Wait(n),
@@ -379,10 +415,12 @@ impl Draw {
             (10, 2) => Do::Stash(n, waits),
             (10, _) if self.below(4) == 0 => Do::SetAllocator(n, self.below(4) as u8),
             (10, _) => Do::FreeStashed(n),
-            (11, 0 | 1) => Do::Queue(n, self.below(2) as u8),
+            (11, 0) => Do::Poke(n, self.below(2) as u8),
+            (11, 1) => Do::Queue(n, self.below(2) as u8),
             (11, 2) => Do::Flush(n),
             (11, _) => Do::Drain(n),
-            (12, 0) => Do::Choose(2),
+            (12, 0) if waits => Do::Choose(2),
+            (12, 0) => Do::Sleep(1 + self.below(2)),
             (12, _) => Do::Spawn(self.inside(kinds, depth)),
             (kind, _) => unreachable!("there is no kind {kind}"),
         }

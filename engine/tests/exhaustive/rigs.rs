@@ -10,7 +10,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use dmlab_engine::sched::digest::{Lanes, Names, Statistics};
-use dmlab_engine::sched::{Digest, Frame, Holder, Mode, OpKind, Release, Site, StateMachine, Step, TaskId, Wakes};
+use dmlab_engine::sched::{
+    Digest, Frame, Holder, Mode, ObjectId, OpKind, Release, Site, StateMachine, Step, TaskId, Wakes,
+};
 use dmlab_engine::sync::completion::{CompletionOp, CompletionState};
 use dmlab_engine::sync::lock::{LockOp, LockState, Sleeping};
 use dmlab_engine::sync::mempool::{Element, PoolGrant, PoolOp, PoolState};
@@ -43,6 +45,10 @@ struct Numbers;
 impl Names for Numbers {
     fn canonical(&self, task: TaskId) -> u64 {
         1000 + u64::from(task.0)
+    }
+
+    fn object(&self, object: ObjectId) -> u64 {
+        u64::from(object.0)
     }
 }
 
@@ -323,17 +329,20 @@ impl Rig for WqRig {
             return Some(if self.busy.contains_key(&who) { WqOp::Done } else { WqOp::Next });
         }
         Some(match act % 8 {
-            0..6 => WqOp::Queue(self.works[act as usize % 3].clone()),
+            3..6 => WqOp::Poke(self.works[act as usize % 3].clone()),
+            0..3 => WqOp::Queue(self.works[act as usize % 3].clone()),
             6 => WqOp::Flush,
             _ => WqOp::Drain,
         })
     }
     fn granted(&mut self, who: u32, _: u8, grant: WqGrant) {
         match grant {
-            WqGrant::Queued { start: Some(start), .. } => self.live.push(match start {
-                Start::Worker(number) => 2 + number as u32 % 2,
-                Start::Rescuer => 3,
-            }),
+            WqGrant::Queued { start: Some(start), .. } | WqGrant::Poked { start: Some(start) } => {
+                self.live.push(match start {
+                    Start::Worker(number) => 2 + number as u32 % 2,
+                    Start::Rescuer => 3,
+                })
+            }
             WqGrant::Work(_) => drop(self.busy.insert(who, 0)),
             WqGrant::Done if who >= 2 => drop(self.busy.remove(&who)),
             _ => {}

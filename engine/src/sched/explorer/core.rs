@@ -289,6 +289,9 @@ impl Core {
         while let Some(&(due, _, task)) = hot.timers.first()
             && due <= self.clock.get()
         {
+            if self.manner.track && may_advance {
+                self.tracker.borrow_mut().came_to_rest(task);
+            }
             hot.fire(task);
         }
     }

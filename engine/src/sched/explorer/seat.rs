@@ -129,6 +129,19 @@ impl Seat {
         tracker.learnt(self.id, learnt);
     }
 
+    /// As [`Self::shows`], with what the task has learnt as a digest of its own.
+    pub(in crate::sched) fn shows_answering(
+        &self,
+        object: ObjectId,
+        answer: impl FnOnce(&mut Digest<'_>),
+        state: impl FnOnce(&mut Digest<'_>),
+    ) {
+        let mut tracker = self.core().tracker.borrow_mut();
+        let (answer, state) = (digest_of(&tracker, answer), digest_of(&tracker, state));
+        tracker.holds(object, state);
+        tracker.learnt(self.id, answer.short());
+    }
+
     /// A lock is asked for: in which order is it taken?
     #[inline]
     pub(in crate::sched) fn lock_wanted(&self, class: LockClass, site: &Site) {
@@ -216,9 +229,7 @@ impl Seat {
 
     pub(in crate::sched) fn now(&self) -> Nanos {
         let now = self.core().now();
-        if now != Nanos::ZERO {
-            self.track(|tracker, task| tracker.learnt(task, now.0));
-        }
+        self.track(|tracker, task| tracker.read_clock(task, now.0));
         now
     }
 

@@ -83,6 +83,11 @@ impl View<'_> {
         let mut key = tracker.key();
         key.add(tracker.certainty(|task| self.hot.entries[task.index()].state != State::Done));
         let now = self.core.clock.get();
+        if tracker.clock_matters() {
+            let mut time = Lanes::of(u64::MAX);
+            time.word(now);
+            key.add(time);
+        }
         for (order, (due, _, task)) in self.hot.timers.iter().enumerate() {
             let mut timer = Lanes::of(due - now.min(*due));
             timer.word(tracker.canonical(*task));

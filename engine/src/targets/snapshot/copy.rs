@@ -20,8 +20,9 @@ use crate::block::{Bio, BlkStatus, EndIo};
 use crate::dm::Errno;
 use crate::dm::io_client::Region;
 use crate::kcopyd::{Callback, CopyFlags, CopyResult, PreparedCallback};
-use crate::sched::Task;
 use crate::sched::cell::Tiny;
+use crate::sched::digest::Answer;
+use crate::sched::{Digest, Task};
 use crate::stores::Exception;
 use crate::variants::{ChunkTracking, CommitOrder, PendingPoll, Planted};
 
@@ -37,6 +38,13 @@ pub(super) struct Copy {
 pub(super) struct Copied {
     copy: Copy,
     failed: bool,
+}
+
+impl Answer for Copy {
+    fn digest(&self, into: &mut Digest<'_>) {
+        let Self { exception: Exception { old_chunk, new_chunk }, sequence } = *self;
+        [old_chunk, new_chunk, sequence].into_iter().for_each(|word| into.word(word));
+    }
 }
 
 impl Copy {
@@ -173,7 +181,7 @@ impl Snapshot {
                 if !error {
                     slot.completed.insert(exception, SLOT_BITS);
                 }
-                let waits = !error && self.tracked.is_tracked(worker, chunk) && self.polls();
+                let waits = !error && self.tracked.is_tracked_inside(worker, chunk) && self.polls();
                 (!waits).then(|| slot.pending.remove(&chunk))
             });
             if let Some(pending) = pending {

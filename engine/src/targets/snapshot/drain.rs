@@ -7,12 +7,47 @@
 
 use std::collections::BTreeMap;
 
-use crate::sched::{Runtime, Task};
-use crate::sync::{Confided, Count, WaitQueue};
+use crate::sched::digest::Content;
+use crate::sched::{Digest, Runtime, Task};
+use crate::sync::{Count, SpinSection, WaitQueue};
 
-/// `s->tracked_chunk_hash`.
+/// `s->tracked_chunk_hash`: how many of each chunk.
+#[derive(Default)]
+struct Chunks(BTreeMap<u64, u32>);
+
+impl Chunks {
+    fn add(&mut self, chunk: u64) {
+        *self.0.entry(chunk).or_insert(0) += 1;
+    }
+
+    /// Whether it was the last of its chunk.
+    fn remove(&mut self, chunk: u64) -> bool {
+        let count = self.0.get_mut(&chunk).expect("what is tracked was counted");
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            self.0.remove(&chunk);
+        }
+        last
+    }
+}
+
+impl Content for Chunks {
+    fn digest(&self, into: &mut Digest<'_>) {
+        for (chunk, count) in &self.0 {
+            into.word(*chunk);
+            into.word(u64::from(*count));
+        }
+    }
+}
+
+/// What whoever tracks a chunk owes to those who wait for it. Who has sent the bio is taken to be who can bring it to its
+/// end: until it is dispatched, that is so.
+const TRACKED: &str = "its bio of the chunk is in flight";
+
+/// The chunks under `s->tracked_chunk_lock`, and their end.
 pub(super) struct Drain {
-    chunks: Confided<BTreeMap<u64, u32>>,
+    chunks: SpinSection<Chunks>,
     waiting: Count,
     queue: WaitQueue,
 }
@@ -20,36 +55,44 @@ pub(super) struct Drain {
 impl Drain {
     pub(super) fn new(runtime: &Runtime, name: &str) -> Self {
         Self {
-            chunks: Confided::new(runtime, &format!("{name}.tracked_chunks"), BTreeMap::new()),
+            chunks: SpinSection::new(runtime, &format!("{name}.tracked_chunk_lock"), Chunks::default()),
             waiting: Count::new(runtime, &format!("{name}.draining")),
             queue: WaitQueue::new(runtime, &format!("{name}.tracked_chunk_wait")),
         }
     }
 
     /// `track_chunk`.
+    #[track_caller]
     pub(super) fn track(&self, current: &Task, chunk: u64) {
-        self.chunks.change(current, |chunks| *chunks.entry(chunk).or_insert(0) += 1);
+        self.chunks.answer(current, |chunks| chunks.add(chunk));
+        self.queue.owe(current, chunk, TRACKED);
+    }
+
+    /// As [`Self::track`], inside the section of a slot.
+    #[track_caller]
+    pub(super) fn track_inside(&self, current: &Task, chunk: u64) {
+        self.chunks.inside(current, |chunks| chunks.add(chunk));
+        self.queue.owe(current, chunk, TRACKED);
     }
 
     /// `stop_tracking_chunk`.
+    #[track_caller]
     pub(super) fn stop(&self, current: &Task, chunk: u64) {
-        let last = self.chunks.change(current, |chunks| {
-            let count = chunks.get_mut(&chunk).expect("what is tracked was counted");
-            *count -= 1;
-            let last = *count == 0;
-            if last {
-                chunks.remove(&chunk);
-            }
-            last
-        });
+        let last = self.chunks.answer(current, |chunks| chunks.remove(chunk));
+        self.queue.settle(current, chunk);
         if last && !self.waiting.is_zero() {
             self.queue.wake_up_all(current);
         }
     }
 
-    /// `__chunk_is_tracked`.
-    pub(super) fn is_tracked(&self, current: &Task, chunk: u64) -> bool {
-        self.chunks.look(current, |chunks| chunks.contains_key(&chunk))
+    /// `__chunk_is_tracked`, inside the section of a slot, or under the lock that slots are used under.
+    pub(super) fn is_tracked_inside(&self, current: &Task, chunk: u64) -> bool {
+        self.chunks.inside(current, |chunks| chunks.0.contains_key(&chunk))
+    }
+
+    #[track_caller]
+    fn is_tracked(&self, current: &Task, chunk: u64) -> bool {
+        self.chunks.answer(current, |chunks| chunks.0.contains_key(&chunk))
     }
 
     /// `__check_for_conflicting_io`: waits until nothing of the chunk is in flight.
@@ -60,7 +103,7 @@ impl Drain {
             return;
         }
         self.waiting.inc();
-        self.queue.wait_event(current, || !self.is_tracked(current, chunk));
+        self.queue.wait_event_about(current, chunk, || !self.is_tracked(current, chunk));
         self.waiting.drop_one();
     }
 }

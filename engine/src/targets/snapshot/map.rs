@@ -19,7 +19,8 @@ use crate::dm::io_client::Region;
 use crate::dm::target::Ended;
 use crate::dm::{Errno, Mapped, Target, TargetRange};
 use crate::kcopyd::CopyFlags;
-use crate::sched::Task;
+use crate::sched::digest::Answer;
+use crate::sched::{Digest, Task};
 use crate::variants::ChunkTracking;
 
 /// The snapshot target.
@@ -39,6 +40,18 @@ enum Write {
     NoRoom(Bio),
 }
 
+impl Answer for Write {
+    fn digest(&self, into: &mut Digest<'_>) {
+        match self {
+            Self::Completed(_, place) => (0_u64, *place).digest(into),
+            Self::Waits(copy) => (1_u64, *copy).digest(into),
+            Self::Full(copy, _) => (2_u64, *copy).digest(into),
+            Self::Nothing(_) => into.word(3),
+            Self::NoRoom(_) => into.word(4),
+        }
+    }
+}
+
 impl Snapshot {
     /// `snapshot_map`.
     fn map(self: &Arc<Self>, current: &Task, mut bio: Bio) -> Mapped {
@@ -53,7 +66,7 @@ impl Snapshot {
             return Mapped::Kill(bio);
         }
         if is_write(&bio) {
-            while !self.throttle.may_pass() {
+            while !self.throttle.may_pass(current) {
                 self.throttle.wait(current);
             }
         }
@@ -71,14 +84,19 @@ impl Snapshot {
     fn map_read(&self, current: &Task, chunk: u64, mut bio: Bio) -> Mapped {
         let place = self.slots.with(current, chunk, |slot| {
             let place = slot.lookup(chunk);
-            if place.is_none() {
-                self.track(current, &bio, chunk);
+            if place.is_none() && self.slots.is_locked() && self.notes(current, &bio, chunk) {
+                self.tracked.track_inside(current, chunk);
             }
             place
         });
         match place {
             Some(place) => self.remap(current, &mut bio, place),
-            None => bio.set_dev(Arc::clone(&self.origin)),
+            None => {
+                if !self.slots.is_locked() {
+                    self.track(current, &bio, chunk);
+                }
+                bio.set_dev(Arc::clone(&self.origin));
+            }
         }
         Mapped::Remapped(bio)
     }
@@ -204,10 +222,18 @@ impl Snapshot {
 
     /// `track_chunk`.
     pub(super) fn track(&self, current: &Task, bio: &Bio, chunk: u64) {
-        if self.variants.chunk_tracking == ChunkTracking::On {
-            bio.set_per_bio_data(current, chunk + 1);
+        if self.notes(current, bio, chunk) {
             self.tracked.track(current, chunk);
         }
+    }
+
+    /// Notes with the bio that it is tracked, if it is to be.
+    fn notes(&self, current: &Task, bio: &Bio, chunk: u64) -> bool {
+        let tracks = self.variants.chunk_tracking == ChunkTracking::On;
+        if tracks {
+            bio.set_per_bio_data(current, chunk + 1);
+        }
+        tracks
     }
 
     /// `snapshot_end_io`.

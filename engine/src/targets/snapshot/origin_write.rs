@@ -19,7 +19,8 @@ use super::state::Snapshot;
 use super::tables::Pending;
 use crate::block::{Bio, Device};
 use crate::dm::Errno;
-use crate::sched::Task;
+use crate::sched::digest::Answer;
+use crate::sched::{Digest, Task};
 use crate::sync::mempool::Element;
 use crate::variants::Planted;
 
@@ -41,6 +42,20 @@ enum When {
     Last,
 }
 
+impl Answer for Found {
+    fn digest(&self, into: &mut Digest<'_>) {
+        match self {
+            Self::Completed => into.word(0),
+            Self::Nothing => into.word(1),
+            Self::Full => into.word(2),
+            Self::Pending(start) => {
+                into.word(3);
+                start.as_ref().map(|(copy, when)| (*copy, *when == When::Now)).digest(into);
+            }
+        }
+    }
+}
+
 impl Registry {
     /// `do_origin`: gives the bio back when nothing keeps it from being submitted; else it waits for a copy. With `limit`
     /// the caller may be made to wait first.
@@ -49,7 +64,7 @@ impl Registry {
         loop {
             let origins = self.origins.read(current);
             let Some(snapshots) = origins.snapshots(origin.id()) else { return Some(bio) };
-            if limit && let Some(busy) = snapshots.iter().find(|snap| !snap.throttle.may_pass()) {
+            if limit && let Some(busy) = snapshots.iter().find(|snap| !snap.throttle.may_pass(current)) {
                 drop(origins);
                 busy.throttle.wait(current);
                 continue;

@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use super::tables::{CONSECUTIVE_BITS, Completed, Pending};
-use crate::sched::{Runtime, Task};
+use crate::sched::digest::{Answer, Content};
+use crate::sched::{Digest, Runtime, Task};
 use crate::sync::{Confided, SpinSection};
 use crate::variants::SnapLock;
 
@@ -22,6 +23,7 @@ const BUCKETS_MAX: u64 = 2 * 1024 * 1024 / 16;
 const BUCKETS_MIN: u64 = 64;
 
 /// A part of both tables.
+#[derive(Default)]
 pub(super) struct Slot {
     /// `s->complete`.
     pub(super) completed: Completed,
@@ -34,6 +36,16 @@ impl Slot {
     #[inline]
     pub(super) fn lookup(&self, chunk: u64) -> Option<u64> {
         self.completed.lookup(chunk, SLOT_BITS)
+    }
+}
+
+impl Content for Slot {
+    fn digest(&self, into: &mut Digest<'_>) {
+        Content::digest(&self.completed, into);
+        for (chunk, pending) in &self.pending {
+            into.word(*chunk);
+            pending.digest(into);
+        }
     }
 }
 
@@ -60,21 +72,34 @@ impl Slots {
         }
     }
 
+    /// Whether using a slot is an operation: then what is done inside takes the places of sections of other spinlocks.
+    pub(super) const fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked(_))
+    }
+
+    /// Empties both tables, when nothing runs any more.
+    pub(super) fn abandon(&self) {
+        match self {
+            Self::Locked(slots) => slots.iter().for_each(|slot| drop(slot.take_away())),
+            Self::Plain(slots) => slots.iter().for_each(|slot| drop(slot.take_away())),
+        }
+    }
+
     const fn index(chunk: u64) -> usize {
         (chunk >> CONSECUTIVE_BITS) as usize & ((1 << SLOT_BITS) - 1)
     }
 
     /// Uses the slot of a chunk: `dm_exception_table_lock`. Nothing that may wait can be done inside.
     #[track_caller]
-    pub(super) fn with<R>(&self, current: &Task, chunk: u64, use_it: impl FnOnce(&mut Slot) -> R) -> R {
+    pub(super) fn with<R: Answer>(&self, current: &Task, chunk: u64, use_it: impl FnOnce(&mut Slot) -> R) -> R {
         self.nth(current, Self::index(chunk), use_it)
     }
 
     #[track_caller]
-    fn nth<R>(&self, current: &Task, index: usize, use_it: impl FnOnce(&mut Slot) -> R) -> R {
+    fn nth<R: Answer>(&self, current: &Task, index: usize, use_it: impl FnOnce(&mut Slot) -> R) -> R {
         match self {
-            Self::Locked(slots) => slots[index].with(current, use_it),
-            Self::Plain(slots) => slots[index].change(current, use_it),
+            Self::Locked(slots) => slots[index].answer(current, use_it),
+            Self::Plain(slots) => slots[index].answer(current, use_it),
         }
     }
 

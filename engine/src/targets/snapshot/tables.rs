@@ -12,6 +12,8 @@
 //! Not here: locks (`slots`).
 
 use crate::block::Bio;
+use crate::sched::Digest;
+use crate::sched::digest::{Answer, Content};
 use crate::stores::Exception;
 use crate::sync::mempool::Element;
 
@@ -74,6 +76,35 @@ pub enum RemoveError {
 #[derive(Debug, Default)]
 pub struct Completed {
     buckets: Vec<Vec<Run>>,
+}
+
+impl Content for Completed {
+    fn digest(&self, into: &mut Digest<'_>) {
+        for bucket in &self.buckets {
+            into.word(bucket.len() as u64);
+            for run in bucket {
+                into.word(run.old_chunk);
+                into.word(run.new_chunk);
+            }
+        }
+    }
+}
+
+impl Answer for Completed {
+    fn digest(&self, into: &mut Digest<'_>) {
+        Content::digest(self, into);
+    }
+}
+
+impl Answer for RemoveError {
+    fn digest(&self, into: &mut Digest<'_>) {
+        let (first, last) = match *self {
+            Self::Missing => (u64::MAX, 0),
+            Self::Middle(first, last) => (first, last),
+        };
+        into.word(first);
+        into.word(last);
+    }
 }
 
 impl Completed {
@@ -177,6 +208,17 @@ pub struct Pending {
     pub(super) full_bio: Option<Bio>,
     /// Its place in the pool.
     pub(super) element: Element,
+}
+
+impl Answer for Pending {
+    fn digest(&self, into: &mut Digest<'_>) {
+        [self.new_chunk, self.sequence, u64::from(self.started)].into_iter().for_each(|word| into.word(word));
+        let lists = [&self.origin_bios[..], &self.snapshot_bios, self.full_bio.as_slice()];
+        for bios in lists {
+            into.word(bios.len() as u64);
+            bios.iter().for_each(|bio| into.object(bio.done().id()));
+        }
+    }
 }
 
 #[cfg(test)]

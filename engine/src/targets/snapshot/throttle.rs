@@ -98,7 +98,7 @@ impl CowThrottle {
             (None, _) => {
                 self.in_progress.dec(current);
                 // Who waits says so before it looks at the count.
-                if self.in_progress.value() <= self.threshold.get() && !self.waiting.is_zero() {
+                if self.in_progress.is_at_most(self.threshold.get()) && !self.waiting.is_zero() {
                     self.in_progress_wait.wake_up_all(current);
                 }
             }
@@ -106,10 +106,13 @@ impl CowThrottle {
     }
 
     /// Whether `wait_for_in_progress` would let its caller pass now.
-    pub(super) fn may_pass(&self) -> bool {
+    ///
+    /// An operation: whoever looks may just have been given `_origins_lock`, and has that to choose from alone.
+    #[track_caller]
+    pub(super) fn may_pass(&self, current: &Task) -> bool {
         match self.kind {
             Kind::None | Kind::Semaphore => true,
-            Kind::Wait | Kind::WaitUninit => self.in_progress.value() <= self.threshold.get(),
+            Kind::Wait | Kind::WaitUninit => self.in_progress.looks_at_most(current, self.threshold.get()),
         }
     }
 
@@ -119,7 +122,7 @@ impl CowThrottle {
     pub(super) fn wait(&self, current: &Task) {
         let _frame = current.enter("wait_for_in_progress");
         self.waiting.inc();
-        self.in_progress_wait.wait_event(current, || self.may_pass());
+        self.in_progress_wait.wait_event(current, || self.in_progress.is_at_most(self.threshold.get()));
         self.waiting.drop_one();
     }
 

@@ -73,6 +73,7 @@ pub(in crate::sched) struct Tracker {
     carriers: Vec<usize>,
     statistics: Statistics,
     polls: bool,
+    clock_matters: bool,
 }
 
 impl Tracker {
@@ -90,6 +91,7 @@ impl Tracker {
             carriers: Vec::new(),
             statistics,
             polls: false,
+            clock_matters: false,
         }
     }
 
@@ -103,6 +105,7 @@ impl Tracker {
         self.print.clear();
         self.watched.clear();
         self.carriers.clear();
+        self.clock_matters = false;
     }
 
     /// A new step begins.
@@ -336,6 +339,16 @@ impl Tracker {
         self.renew_task(task);
     }
 
+    /// Time has moved to the timer of `task` because nobody could go on. In no schedule does it fire before what was done
+    /// up to here.
+    pub(super) fn came_to_rest(&mut self, task: TaskId) {
+        let mut all = Clock::default();
+        self.tasks.iter().for_each(|other| all.join(&other.clock));
+        let own = &mut self.tasks[task.index()];
+        own.clock.join(&all);
+        own.always.join(&all);
+    }
+
     /// A look at shared data, or a change of it, that is no operation of its own.
     pub(in crate::sched) fn touched(&mut self, task: TaskId, object: ObjectId, mode: Mode) {
         self.access(task, index(object), mode);
@@ -347,10 +360,30 @@ impl Tracker {
         self.renew_task(task);
     }
 
+    /// `task` has looked at the clock.
+    pub(in crate::sched) fn read_clock(&mut self, task: TaskId, now: u64) {
+        self.clock_matters = true;
+        if now > 0 {
+            self.learnt(task, now);
+        }
+    }
+
+    /// Whether anybody has looked at the clock: how late it is now says then what he will find when he looks again.
+    pub(super) const fn clock_matters(&self) -> bool {
+        self.clock_matters
+    }
+
     /// `object` is now in a state that `state` stands for.
     pub(in crate::sched) fn shows(&mut self, object: ObjectId, state: Lanes) {
         self.objects[index(object)].state = state;
         self.renew_object(index(object));
+    }
+
+    /// As [`Self::shows`], for data that others use as if only its history were known: what they learn then is what is in
+    /// it.
+    pub(in crate::sched) fn holds(&mut self, object: ObjectId, state: Lanes) {
+        self.objects[index(object)].version = state.short();
+        self.shows(object, state);
     }
 
     /// `task` looks at data of which only the history is known.
@@ -421,6 +454,10 @@ impl Tracker {
 impl Names for Tracker {
     fn canonical(&self, task: TaskId) -> u64 {
         self.tasks[task.index()].canonical
+    }
+
+    fn object(&self, object: ObjectId) -> u64 {
+        self.objects[index(object)].canonical
     }
 }
 
