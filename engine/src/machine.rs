@@ -29,6 +29,12 @@ pub struct Machine {
     next_minor: Word,
 }
 
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.core.abandon();
+    }
+}
+
 impl Machine {
     /// A machine without devices that runs `variants`. With `log_entries` it notes each bio that enters a driver.
     pub fn new(current: &Task, variants: Variants, log_entries: bool) -> Arc<Self> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::bio::Bio;
-use super::core::BlockCore;
+use super::core::{BlockCore, KeepsBios};
 use super::submit::{BioLists, submit_bio_noacct};
 use crate::sched::Task;
 use crate::sync::mempool::Element;
@@ -188,11 +188,19 @@ impl BioSet {
     }
 }
 
+impl KeepsBios for SpinSection<VecDeque<Bio>> {
+    fn abandon(&self) {
+        drop(self.take_away());
+    }
+}
+
 impl Rescuer {
     fn new(current: &Task, core: &Arc<BlockCore>, name: &str) -> Self {
         core.count_rescuer();
         let runtime = current.runtime();
         let list = Arc::new(SpinSection::new(runtime, &format!("{name}.rescue_lock"), VecDeque::new()));
+        let keeper = Arc::downgrade(&list);
+        core.note_keeper(keeper);
         let workqueue = Workqueue::new(runtime, &format!("bioset/{name}"), WqFlags::RECLAIM);
         let to_rescue = Arc::clone(&list);
         let work = Work::new("bio_alloc_rescue", move |worker| bio_alloc_rescue(worker, &to_rescue));

@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dmlab_units::{Sectors, Seed};
 
@@ -77,12 +77,21 @@ pub struct BlockCore {
     entries: Tiny<Vec<EntryEvent>>,
     entries_wanted: bool,
     entry_log: ObjectId,
+    /// What may keep bios when the run is over.
+    keepers: Tiny<Vec<Weak<dyn KeepsBios>>>,
     /// What modules above keep once per machine, by module.
     modules: Tiny<BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>>,
     /// What `get_random_*` is seeded with.
     random_seed: Word,
     /// The kernel log.
     kmsg: Tiny<Vec<String>>,
+}
+
+/// A list on which a run that ends anywhere may leave bios. A bio leads to the table that it came through, and the table to
+/// its lists: what is left on one would keep itself for ever.
+pub(crate) trait KeepsBios: Send + Sync {
+    /// Drops them all.
+    fn abandon(&self);
 }
 
 /// A hook says which I/O is not carried out.
@@ -113,10 +122,27 @@ impl BlockCore {
             entries: Tiny::new(Vec::new()),
             entries_wanted: log_entries,
             entry_log: runtime.register("data", "driver entries"),
+            keepers: Tiny::new(Vec::new()),
             modules: Tiny::new(BTreeMap::new()),
             random_seed: Word::default(),
             kmsg: Tiny::new(Vec::new()),
         })
+    }
+
+    /// Has `keeper` emptied when the machine goes.
+    pub(crate) fn note_keeper(&self, keeper: Weak<dyn KeepsBios>) {
+        let mut keepers = self.keepers.lock();
+        keepers.retain(|known| known.strong_count() > 0);
+        keepers.push(keeper);
+    }
+
+    /// The machine goes: nothing that a stuck run has left anywhere is to keep itself.
+    pub(crate) fn abandon(&self) {
+        let keepers = std::mem::take(&mut *self.keepers.lock());
+        keepers.iter().filter_map(Weak::upgrade).for_each(|keeper| keeper.abandon());
+        drop(self.late.take_away());
+        let modules = std::mem::take(&mut *self.modules.lock());
+        drop(modules);
     }
 
     /// The algorithms that this machine runs.

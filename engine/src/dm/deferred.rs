@@ -15,6 +15,7 @@ use std::sync::{Arc, Weak};
 use super::accounting::IoAccounting;
 use super::io::DmIo;
 use crate::block::bio::BioDetails;
+use crate::block::core::KeepsBios;
 use crate::block::{Bio, BioSet, Completion, Device};
 use crate::sched::Task;
 use crate::sched::cell::Tiny;
@@ -43,6 +44,12 @@ pub struct Deferred {
     disk: Tiny<Weak<Device>>,
     /// `q->bio_split`, unless it was freed.
     bio_split: Option<BioSet>,
+}
+
+impl KeepsBios for Deferred {
+    fn abandon(&self) {
+        drop(self.lists.take_away());
+    }
 }
 
 impl Deferred {

@@ -99,7 +99,7 @@ impl MappedDevice {
     pub fn new(current: &Task, core: &Arc<BlockCore>, name: &str) -> Arc<Self> {
         let runtime = current.runtime();
         let named = |part: &str| format!("{name}.{part}");
-        Arc::new_cyclic(|md: &Weak<Self>| {
+        let md = Arc::new_cyclic(|md: &Weak<Self>| {
             let to_work = Weak::clone(md);
             let work = Work::new("dm_wq_work", move |worker| {
                 if let Some(md) = to_work.upgrade() {
@@ -122,7 +122,10 @@ impl MappedDevice {
                 to_be_removed: Variable::new(runtime, &named("deferred_remove"), 0),
                 internal_resume: WaitQueue::new(runtime, &named("internal_resume")),
             }
-        })
+        });
+        let keeper = Arc::downgrade(&md.deferred);
+        core.note_keeper(keeper);
+        md
     }
 
     /// Name.

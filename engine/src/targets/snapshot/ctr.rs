@@ -176,7 +176,7 @@ impl Snapshot {
         let chunks = cow.capacity().0 / chunk.0.max(1);
         let throttle = CowThrottle::new(current, name, variants.cow_throttle, &registry.cow_threshold);
         let copy_throttle = Some(Arc::clone(&registry.copy_throttle));
-        Arc::new(Self {
+        let snap = Arc::new(Self {
             host: Arc::clone(args.host),
             variants,
             merges,
@@ -207,7 +207,10 @@ impl Snapshot {
             registry,
             origin,
             cow,
-        })
+        });
+        let keeper = Arc::downgrade(&snap);
+        core.note_keeper(keeper);
+        snap
     }
 
     /// Everything that is done with a snapshot that its constructor has freed is a `BUG`.

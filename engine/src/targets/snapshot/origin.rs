@@ -83,7 +83,7 @@ impl Target for Origin {
         let _frame = current.enter("origin_resume");
         let boundary = self.registry.origins.read(current).minimum_chunk_size(current, self.dev.id(), self.none);
         self.split_boundary.set(u64::from(boundary));
-        self.registry.origins.write(current).insert_dm_origin(self.dev.id(), Arc::clone(&self.host));
+        self.registry.origins.write(current).insert_dm_origin(self.dev.id(), &self.host);
     }
 
     /// `origin_postsuspend`.

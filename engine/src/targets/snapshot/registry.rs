@@ -28,7 +28,7 @@ pub(super) struct Origins {
     /// `_origins`.
     snapshots: BTreeMap<DevId, Vec<Weak<Snapshot>>>,
     /// `_dm_origins`: the active snapshot-origin targets of a device, by the device that each maps.
-    dm_origins: BTreeMap<DevId, Vec<Arc<TargetHost>>>,
+    dm_origins: BTreeMap<DevId, Vec<Weak<TargetHost>>>,
 }
 
 /// The module `dm_snapshot` in one machine.
@@ -121,18 +121,18 @@ impl Origins {
 
     /// `__lookup_dm_origin`: the device of an active snapshot-origin target.
     pub(super) fn dm_origin(&self, origin: DevId) -> Option<Arc<TargetHost>> {
-        self.dm_origins.get(&origin)?.first().cloned()
+        self.dm_origins.get(&origin)?.first()?.upgrade()
     }
 
     /// `__insert_dm_origin`.
-    pub(super) fn insert_dm_origin(&mut self, origin: DevId, host: Arc<TargetHost>) {
-        self.dm_origins.entry(origin).or_default().push(host);
+    pub(super) fn insert_dm_origin(&mut self, origin: DevId, host: &Arc<TargetHost>) {
+        self.dm_origins.entry(origin).or_default().push(Arc::downgrade(host));
     }
 
     /// `__remove_dm_origin`.
     pub(super) fn remove_dm_origin(&mut self, origin: DevId, host: &Arc<TargetHost>) {
         if let Some(hosts) = self.dm_origins.get_mut(&origin) {
-            hosts.retain(|other| !Arc::ptr_eq(other, host));
+            hosts.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(host)));
         }
     }
 

@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::slots::Slots;
 use super::tables::Pending;
 use super::throttle::CowThrottle;
+use crate::block::core::KeepsBios;
 use crate::block::{Bio, Device};
 use crate::dm::Errno;
 use crate::dm::host::TargetHost;
@@ -83,6 +84,13 @@ pub(super) struct Sequence {
     pub(super) complete: Variable,
     /// `out_of_order_tree`: copies that ended before their turn, by number. In the kcopyd worker only.
     pub(super) early: Confided<std::collections::BTreeMap<u64, super::copy::Copied>>,
+}
+
+impl KeepsBios for Snapshot {
+    fn abandon(&self) {
+        self.slots.abandon();
+        drop(self.merge.window.take_away());
+    }
 }
 
 impl Snapshot {
