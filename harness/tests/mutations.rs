@@ -136,6 +136,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("snapshot/cow-throttle", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/cow-throttle-orders", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/cow-throttle-register", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/cow-throttle-worker", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/cow-throttle-writers", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/embedded-pools", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/errors-invalidate", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
