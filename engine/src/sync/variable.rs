@@ -2,7 +2,8 @@
 //! `WRITE_ONCE`), a counter (per-CPU, or an `atomic_t` that is only added to), and data that is guarded by something else
 //! than a primitive of this engine.
 //!
-//! But for [`Count::dec`] and [`Count::looks_at_most`] none is an operation: between two operations a task runs undisturbed, so that nothing can come between a look and
+//! But for [`Count::dec`] and [`Count::looks_at_most`] none is an operation: between two operations a task runs
+//! undisturbed, so that nothing can come between a look and
 //! what is done about it. What they do to the order of operations is told to an exhaustive search.
 //!
 //! Invariant: what a task sees here counts as learnt by it.
