@@ -359,3 +359,27 @@ fn a_throttle_keeps_io_to_its_share_of_the_time() {
     assert!((4.9..5.5).contains(&full), "100 reads of 50 ms took {full} s");
     assert!((8.0..14.0).contains(&half), "with half of the time for I/O they took {half} s");
 }
+
+/// Ramdisks share whole pages with what was copied: nobody may be able to tell.
+#[test]
+fn a_copy_and_its_source_can_be_written_to_without_each_other() {
+    let outcome = explore_once(|current: &Task| {
+        let bench = Bench::new(current, Planted::None, None);
+        let (from, to) = (bench.region(0, 0, 32), bench.region(1, 16, 32));
+        bench.fill(current, &from);
+        let wanted = bench.read(current, &from);
+        assert!(bench.copy(current, &from, std::slice::from_ref(&to), CopyFlags::empty()).is_ok());
+        // A part of a page, and a whole one.
+        for (sector, count) in [(3, 2), (8, 8)] {
+            let zeros = Buffer::zeroed(Sectors(count));
+            bench.io(current, BioOp::Write, &bench.region(0, sector, count), &zeros);
+        }
+        assert_eq!(bench.read(current, &to), wanted);
+        let source = bench.read(current, &from);
+        bench.io(current, BioOp::Write, &to, &Buffer::zeroed(to.count));
+        assert_eq!(bench.read(current, &from), source);
+        assert_ne!(source, wanted);
+        bench.finish(current);
+    });
+    assert_eq!(outcome.outcome, Outcome::Finished);
+}

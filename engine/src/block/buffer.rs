@@ -1,6 +1,11 @@
 //! [`Buffer`] and [`BioVec`]: the memory that a bio reads into or writes from.
 //!
-//! Invariants: a buffer's length never changes; clones and splits of a bio share the buffer and differ in the offset.
+//! A buffer is bytes; or, where its owner only passes it on (kcopyd), pages that it shares with the ramdisk they were read
+//! from, until somebody looks at the bytes. A page that is shared is never changed: whoever would write to it takes a new
+//! one.
+//!
+//! Invariants: a buffer's length never changes; clones and splits of a bio share the buffer and differ in the offset; what
+//! is read from a buffer does not depend on which of the two it is.
 //! Not here: page tables, highmem, multi-segment vectors (one buffer is one contiguous segment).
 
 use std::sync::Arc;
@@ -10,9 +15,42 @@ use dmlab_units::{Bytes, Sectors};
 use crate::sched::Task;
 use crate::sched::cell::Tiny;
 
+/// Bytes of a page.
+pub(super) const PAGE_BYTES: usize = 4096;
+
+/// A page that ramdisks and buffers share.
+pub(super) type Page = Arc<[u8; PAGE_BYTES]>;
+
+/// What is in a buffer.
+pub(super) enum Content {
+    /// Its own memory.
+    Bytes(Vec<u8>),
+    /// Pages; one that is missing is zeros.
+    Pages(Vec<Option<Page>>),
+}
+
+impl Content {
+    /// The bytes, which are the buffer's own from now on.
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        if let Self::Pages(pages) = self {
+            let mut bytes = vec![0; pages.len() * PAGE_BYTES];
+            for (page, into) in pages.iter().zip(bytes.chunks_exact_mut(PAGE_BYTES)) {
+                if let Some(page) = page {
+                    into.copy_from_slice(&page[..]);
+                }
+            }
+            *self = Self::Bytes(bytes);
+        }
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Pages(_) => unreachable!("pages have just become bytes"),
+        }
+    }
+}
+
 /// A piece of memory that bios refer to.
 pub struct Buffer {
-    bytes: Tiny<Vec<u8>>,
+    content: Tiny<Content>,
     len: Bytes,
 }
 
@@ -20,7 +58,16 @@ impl Buffer {
     /// Zeros.
     pub fn zeroed(sectors: Sectors) -> Arc<Self> {
         let len = sectors.bytes();
-        Arc::new(Self { bytes: Tiny::new(vec![0; len.0 as usize]), len })
+        Arc::new(Self { content: Tiny::new(Content::Bytes(vec![0; len.0 as usize])), len })
+    }
+
+    /// Zeros, for an owner that passes on what is read into it: whole pages are shared in place of being copied. `None`
+    /// where it would not be whole pages.
+    pub fn of_pages(sectors: Sectors) -> Option<Arc<Self>> {
+        let len = sectors.bytes();
+        let pages = len.0 as usize / PAGE_BYTES;
+        let is_whole = (len.0 as usize).is_multiple_of(PAGE_BYTES);
+        is_whole.then(|| Arc::new(Self { content: Tiny::new(Content::Pages(vec![None; pages])), len }))
     }
 
     /// How long it is.
@@ -35,7 +82,12 @@ impl Buffer {
 
     /// Uses the bytes; nothing that announces an operation may run inside.
     pub fn with<R>(&self, current: &Task, use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        use_it(&mut self.bytes.lock_for(current))
+        self.with_content(current, |content| use_it(content.bytes()))
+    }
+
+    /// Uses what is in it, bytes or pages; nothing that announces an operation may run inside.
+    pub(super) fn with_content<R>(&self, current: &Task, use_it: impl FnOnce(&mut Content) -> R) -> R {
+        use_it(&mut self.content.lock_for(current))
     }
 }
 

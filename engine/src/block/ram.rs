@@ -1,4 +1,5 @@
-//! The ramdisk: what brd is to the kernel. Data really moves; pages exist once written.
+//! The ramdisk: what brd is to the kernel. Data really moves; pages exist once written. Whole pages that somebody only passes
+//! on are shared instead of being copied ([`super::buffer`]); a page that is shared is replaced when it is written to.
 //!
 //! Invariants: a sector that was never written reads as zeros; a bio is carried out in the caller's context and ended
 //! before `submit_bio` returns, as in brd. An I/O fault ends the bio before any data moves.
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use dmlab_units::{Nanos, Sectors};
 
 use super::bio::Bio;
+use super::buffer::{Content, PAGE_BYTES, Page};
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, RAM_MAJOR};
 use super::opf::{BioFlags, BioOp};
@@ -27,7 +29,6 @@ use crate::sched::digest::{Lanes, word_of_bytes};
 use crate::sched::{ObjectId, OpKind, Task};
 use crate::variants::Planted;
 
-const PAGE_BYTES: usize = 4096;
 const SECTOR_BYTES: usize = 512;
 const PAGES_PER_LEAF: usize = 512;
 /// What moving a page costs on the virtual CPU: 4 KiB at 20 GB/s.
@@ -35,8 +36,24 @@ const COPY_NANOS_PER_PAGE: u64 = 205;
 /// Which write [`Planted::LosesWrites`] loses.
 const LOST_WRITE: u64 = 2;
 
-type Page = Box<[u8; PAGE_BYTES]>;
 type Leaf = Vec<Option<Page>>;
+
+/// A part of a transfer that lies within a page of the device.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// Its first byte on the device.
+    at: usize,
+    /// In the buffer.
+    from: usize,
+    len: usize,
+}
+
+impl Piece {
+    /// Whether it is a page of the device and one of the buffer.
+    const fn is_page(self) -> bool {
+        self.len == PAGE_BYTES && self.from.is_multiple_of(PAGE_BYTES)
+    }
+}
 
 /// A ramdisk's driver.
 struct Ram {
@@ -179,36 +196,60 @@ impl Ram {
         self.writes.get().is_multiple_of(LOST_WRITE)
     }
 
-    /// Copies between the bio's memory and the pages, page by page.
+    /// Moves data between the bio's memory and the pages, page by page.
     fn transfer(&self, current: &Task, bio: &Bio) {
         let Some(data) = bio.data() else { return };
         let (start, len) = (bio.sector.bytes().0 as usize, bio.sectors.bytes().0 as usize);
         if self.by_cpu {
             current.charge(Nanos((len as u64).div_ceil(PAGE_BYTES as u64) * COPY_NANOS_PER_PAGE));
         }
-        data.buffer.with(current, |memory| {
-            let memory = &mut memory[data.offset.0 as usize..][..len];
+        data.buffer.with_content(current, |content| {
             let mut done = 0;
             while done < len {
-                let at = start + done;
-                let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
-                let chunk = (PAGE_BYTES - within).min(len - done);
-                let piece = &mut memory[done..done + chunk];
-                let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
-                if bio.op() == BioOp::Read {
-                    read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, piece);
-                    // What was read is learnt here: whoever looks at the buffer later was told by this task.
-                    current.learns(|| word_of_bytes(piece));
-                } else {
-                    if current.is_tracked() {
-                        self.show_write(current, leaf.as_ref(), at, piece);
+                let (at, from) = (start + done, data.offset.0 as usize + done);
+                let piece = Piece { at, from, len: (PAGE_BYTES - at % PAGE_BYTES).min(len - done) };
+                done += piece.len;
+                match content {
+                    Content::Pages(pages) if piece.is_page() => {
+                        self.share(current, bio.op(), piece, &mut pages[from / PAGE_BYTES]);
                     }
-                    self.note_older(current, leaf.as_ref(), at, piece);
-                    write_page(&mut leaf, page % PAGES_PER_LEAF, within, piece);
+                    _ => self.copy(current, bio.op(), piece, &mut content.bytes()[from..][..piece.len]),
                 }
-                done += chunk;
             }
         });
+    }
+
+    /// Copies a piece.
+    fn copy(&self, current: &Task, op: BioOp, Piece { at, .. }: Piece, memory: &mut [u8]) {
+        let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
+        let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
+        if op == BioOp::Read {
+            read_page(leaf.as_ref(), page % PAGES_PER_LEAF, within, memory);
+            // What was read is learnt here: whoever looks at the buffer later was told by this task.
+            current.learns(|| word_of_bytes(memory));
+        } else {
+            if current.is_tracked() {
+                self.show_write(current, leaf.as_ref(), at, memory);
+            }
+            self.note_older(current, leaf.as_ref(), at, memory);
+            write_page(&mut leaf, page % PAGES_PER_LEAF, within, memory);
+        }
+    }
+
+    /// Shares a whole page with a buffer, in either direction.
+    fn share(&self, current: &Task, op: BioOp, Piece { at, .. }: Piece, shared: &mut Option<Page>) {
+        let page = at / PAGE_BYTES;
+        let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
+        if op == BioOp::Read {
+            *shared = leaf.as_ref().and_then(|leaf| leaf[page % PAGES_PER_LEAF].clone());
+            current.learns(|| word_of_bytes(bytes_of(shared)));
+        } else {
+            if current.is_tracked() {
+                self.show_write(current, leaf.as_ref(), at, bytes_of(shared));
+            }
+            self.note_older(current, leaf.as_ref(), at, bytes_of(shared));
+            leaf_of(&mut leaf)[page % PAGES_PER_LEAF].clone_from(shared);
+        }
     }
 
     /// `brd_do_discard`: frees the pages that lie wholly within the bio.
@@ -239,7 +280,7 @@ impl Ram {
         let place = leaf.as_mut().map(|leaf| &mut leaf[page % PAGES_PER_LEAF]);
         match place {
             Some(place) if len == PAGE_BYTES => *place = None,
-            Some(Some(page)) => page[within..within + len].fill(0),
+            Some(Some(page)) => Arc::make_mut(page)[within..within + len].fill(0),
             _ => {}
         }
     }
@@ -291,8 +332,31 @@ fn read_page(leaf: Option<&Leaf>, page: usize, within: usize, into: &mut [u8]) {
     }
 }
 
+fn leaf_of(leaf: &mut Option<Leaf>) -> &mut Leaf {
+    leaf.get_or_insert_with(|| (0..PAGES_PER_LEAF).map(|_| None).collect())
+}
+
 fn write_page(leaf: &mut Option<Leaf>, page: usize, within: usize, from: &[u8]) {
-    let leaf = leaf.get_or_insert_with(|| (0..PAGES_PER_LEAF).map(|_| None).collect());
-    let page = leaf[page].get_or_insert_with(|| Box::new([0; PAGE_BYTES]));
-    page[within..within + from.len()].copy_from_slice(from);
+    let page = &mut leaf_of(leaf)[page];
+    let is_own = page.as_mut().is_some_and(|page| Arc::get_mut(page).is_some());
+    match page.as_mut() {
+        Some(page) if is_own || from.len() < PAGE_BYTES => {
+            Arc::make_mut(page)[within..within + from.len()].copy_from_slice(from);
+        }
+        // All of it is new: what stood there need not be copied, nor zeros be made.
+        _ if from.len() == PAGE_BYTES => *page = Some(whole_page(from)),
+        _ => {
+            let mut fresh = [0; PAGE_BYTES];
+            fresh[within..within + from.len()].copy_from_slice(from);
+            *page = Some(Arc::new(fresh));
+        }
+    }
+}
+
+fn whole_page(from: &[u8]) -> Page {
+    Arc::<[u8]>::from(from).try_into().expect("a page is as long as a page")
+}
+
+fn bytes_of(page: &Option<Page>) -> &[u8] {
+    page.as_ref().map_or(&[0; PAGE_BYTES], |page| &page[..])
 }

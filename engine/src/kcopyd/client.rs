@@ -6,7 +6,8 @@
 //!
 //! Invariants: at most one worker runs; jobs in flight take their pages from the allocator or, where that fails, from a
 //! reserve that is enough for one piece, so that one piece can always go on; [`Client::destroy`] waits for every job.
-//! Differences from the kernel: pages are counted one by one, but a job's memory is one buffer.
+//! Differences from the kernel: pages are counted one by one, but a job's memory is one buffer; whole pages of a ramdisk are
+//! shared with it, not copied.
 //! Not here: splitting (`split`), the share of time ([`super::throttle`]).
 
 use std::sync::{Arc, Weak};
@@ -398,8 +399,12 @@ impl Inner {
         self.wake(current);
     }
 
-    /// Memory for a job. Kept from earlier jobs, but not where a search would have to know what is left in it.
+    /// Memory for a job: nobody looks at what is copied, so that whole pages can be shared with where they come from. Other
+    /// memory is kept from earlier jobs, but not where a search would have to know what is left in it.
     fn buffer(&self, current: &Task, count: Sectors) -> Arc<Buffer> {
+        if let Some(pages) = Buffer::of_pages(count) {
+            return pages;
+        }
         let mut spare = self.spare.lock_for(current);
         let place = spare.iter().position(|buffer| buffer.len() == Bytes(count.bytes().0));
         place.map_or_else(|| Buffer::zeroed(count), |place| spare.swap_remove(place))
@@ -409,6 +414,10 @@ impl Inner {
     fn put_pages(&self, current: &Task, pages: Pages) {
         let Pages::Own(buffer, elements) = pages else { return };
         elements.into_iter().for_each(|element| self.page_pool.free(current, element));
+        if buffer.len().0.is_multiple_of(PAGE_SECTORS * 512) {
+            // Shared pages are given back.
+            return;
+        }
         let mut spare = self.spare.lock_for(current);
         if !current.runtime().is_explorer() && spare.len() < SPARE_BUFFERS_MAX && Arc::strong_count(&buffer) == 1 {
             spare.push(buffer);
