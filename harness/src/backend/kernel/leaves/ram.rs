@@ -127,10 +127,12 @@ fn part(disk: &str, file: &File, size: Bytes) -> Result<nodes::Dev, String> {
 pub(in crate::backend::kernel) fn undo(disk: &str) -> Result<(), String> {
     let Some(dev) = nodes::number(&block(disk)) else { return Ok(()) };
     let file = nodes::open(dev, OFlag::O_DIRECT).map_err(|error| error.to_string())?;
+    // What lies behind the partition was zeros and is; a ramdisk that is written has its pages, also for zeros.
+    let part = nodes::number(&block(&format!("{disk}p{PARTITION}"))).map(|part| nodes::sectors(part).bytes());
+    let size = part.filter(|size| size.0 > 0).unwrap_or_else(|| nodes::sectors(dev).bytes());
     match sys::remove_partition(file.as_fd(), PARTITION) {
         Ok(()) | Err(Errno::ENXIO) => {}
         Err(errno) => return Err(format!("its partition stays: {errno}")),
     }
-    let size = nodes::sectors(dev).bytes();
     sys::range(file.as_fd(), RangeOp::WriteZeroes, 0, size.0).map_err(|errno| format!("cannot be zeroed: {errno}"))
 }
