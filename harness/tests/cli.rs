@@ -51,6 +51,18 @@ fn record(text: &str) -> Record {
 }
 
 #[test]
+fn a_machine_whose_kernel_cannot_be_driven_is_told_why_and_where_else() {
+    if std::fs::read_to_string("/proc/misc").is_ok_and(|misc| misc.contains("device-mapper")) {
+        eprintln!("SKIPPED a machine whose kernel cannot be driven: this one's can");
+        return;
+    }
+    let folder = Folder::new();
+    let ended = folder.dmlab(&["run", "--backend", "kernel", "dm/linear-layout"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("dmlab doctor") && ended.err.contains("--backend guest"), "{ended:?}");
+}
+
+#[test]
 fn the_whole_catalogue_runs_and_comes_out_as_expected_in_one_table_and_one_line() {
     let ended = Folder::new().dmlab(&["run", "--schedules", "1000"]);
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{ended:?}");

@@ -36,6 +36,9 @@ const OWN: &[&str] = &["linear", "striped", "error"];
 /// Types that only the engine has.
 const ENGINES: &[&str] = &["gate"];
 
+/// Whether a device is made by a module.
+type IsMade = fn(&DeviceKind) -> bool;
+
 /// The module that a target type comes in.
 pub(super) fn module_of(kind: &str) -> Option<&'static str> {
     MODULES.iter().find(|(known, _)| *known == kind).map(|(_, module)| *module)
@@ -171,7 +174,7 @@ fn devices(kernel: &RunningKernel, scenario: &Scenario) -> Option<String> {
     if let Some(name) = unknown {
         return Some(format!("kernel {} has no module parameter {name}", kernel.release()));
     }
-    let needs: [(&str, fn(&DeviceKind) -> bool); 3] = [
+    let needs: [(&str, IsMade); 3] = [
         ("brd", |kind| matches!(kind, DeviceKind::Ram(_))),
         ("loop", |kind| matches!(kind, DeviceKind::File(_))),
         ("null_blk", |kind| matches!(kind, DeviceKind::Null(_))),

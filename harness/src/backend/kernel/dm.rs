@@ -46,6 +46,9 @@ mod nr {
     pub(super) const DEV_ARM_POLL: u8 = 16;
 }
 
+/// A device's name, and its major and minor number.
+pub type Named = (String, (u32, u32));
+
 /// What the kernel says of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DevInfo {
@@ -175,7 +178,7 @@ impl DmControl {
     ///
     /// # Errors
     /// What dm answered; so of all below.
-    pub fn list(&self) -> Result<Vec<(String, (u32, u32))>, Errno> {
+    pub fn list(&self) -> Result<Vec<Named>, Errno> {
         self.call(nr::LIST_DEVICES, 0, "", 0, &[]).map(|answer| answer.names())
     }
 

@@ -215,7 +215,7 @@ mod tests {
         let everything = |when| fault(FaultOp::Any, (0, None), when, Effect::Fail);
         let rate = everything(When::Rate { ppb: 250_000_000 });
         assert_eq!(draw(&rate), Some(Draw { probability: 25, times: None }));
-        assert_eq!(table(&[rate.clone()], ALL).unwrap(), ["0 128 linear 1:0 0"], "the leaf itself fails");
+        assert_eq!(table(std::slice::from_ref(&rate), ALL).unwrap(), ["0 128 linear 1:0 0"], "the leaf itself fails");
         assert!(table(&[rate], Abilities { fail_make_request: false, ..ALL }).is_err());
         assert_eq!(draw(&everything(When::Nth(vec![1, 2]))), Some(Draw { probability: 100, times: Some(2) }));
         assert_eq!(draw(&everything(When::Nth(vec![2]))), None);

@@ -31,7 +31,7 @@ mod vitals;
 mod wire;
 
 pub use can::unmet;
-pub use dm::{DevInfo, DmControl, SuspendHow, Which};
+pub use dm::{DevInfo, DmControl, Named, SuspendHow, Which};
 pub use journal::{Cleanup, Left, cleanup};
 pub use session::{RunningKernel, as_of as release_of};
 pub use stage::{Detector, Ending, Watch, perform};

@@ -54,7 +54,7 @@ pub(super) fn abilities(kernel: &RunningKernel) -> Abilities {
 pub(super) fn unmet(kernel: &RunningKernel, scenario: &Scenario) -> Option<(u32, String)> {
     let can = abilities(kernel);
     can::each_state_of_faults(scenario, &mut |faults| {
-        if let Some(why) = faults.iter().find_map(|fault| injection::slab_unmet(fault)) {
+        if let Some(why) = faults.iter().find_map(injection::slab_unmet) {
             return Some(why);
         }
         let draws = faults.iter().filter(|fault| faults::draw(fault).is_some()).count();
