@@ -140,6 +140,8 @@ const MUTATIONS: &[Mutation] = &[
     mutation("snapshot/cow-throttle-writers", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/embedded-pools", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/errors-invalidate", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
+    mutation("snapshot/discards", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/merge-errors", &[("planted", "kcopyd-drops-error")], "verdict fail, expected pass"),
     mutation("snapshot/merge", &[("planted", "snap-forgets-origin")], "verdict corruption, expected pass"),
     mutation("snapshot/origin-alone", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/overflow", &[("planted", "leaks-clone")], "verdict leak, expected pass"),

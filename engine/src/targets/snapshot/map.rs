@@ -268,6 +268,11 @@ impl Target for SnapshotTarget {
         self.0.features.num_discard_bios()
     }
 
+    /// `snapshot_io_hints`: all discards are split at chunks. The kernel has queue limits for that.
+    fn max_discard_granularity(&self) -> bool {
+        self.0.features.discard_zeroes_cow
+    }
+
     fn wants_end_io(&self) -> bool {
         true
     }

@@ -130,3 +130,26 @@ fn a_device_with_a_mistake_is_believed_everywhere_else() {
     let found = devices("{ d: { ram: 1 }, m: { barrier: $d }, t: { dm: '0 2 linear $d 0' } }").unwrap_err();
     assert_eq!(found.lines().count(), 1, "{found}");
 }
+
+#[test]
+fn volatile_caches_go_with_devices_that_can_have_them() {
+    let caches = devices(
+        "{ a: { ram: 64KiB, volatile_cache: true }, b: { timed: { size: 64KiB, flush: 1ms }, volatile_cache: true, \
+         atomic: 4k }, c: { ram: 64KiB, volatile_cache: false } }",
+    );
+    let atomic = |device: &Device| device.cache.map(|cache| cache.atomic.0);
+    assert_eq!(caches.unwrap().devices.iter().map(atomic).collect::<Vec<_>>(), [Some(512), Some(4096), None]);
+    for (text, wanted) in [
+        ("{ a: { null: 64KiB, volatile_cache: true } }", "this one is null"),
+        (
+            "{ a: { timed: { size: 64KiB }, volatile_cache: true } }",
+            "a timed device without `flush` has no write cache",
+        ),
+        ("{ a: { ram: 64KiB, atomic: 4k } }", "`volatile_cache` is not true"),
+        ("{ a: { ram: 64KiB, volatile_cache: true, atomic: 1536 } }", "is not a power of two"),
+        ("{ a: { ram: 64KiB, volatile_cache: true, atomic: 8k } }", "\"8k\" is not"),
+    ] {
+        let found = devices(text).unwrap_err();
+        assert!(found.contains(wanted), "{text}: {found}");
+    }
+}
