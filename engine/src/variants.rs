@@ -419,6 +419,13 @@ axis! {
         StoreNoFlush "store-no-flush" "none" "-" "the persistent store writes its areas without preflush and FUA",
         /// A write to the origin does not ask the snapshots.
         SnapForgetsOrigin "snap-forgets-origin" "none" "-" "a write to the origin makes no exceptions in its snapshots",
+        /// A full COW device is not noticed.
+        SnapIgnoresFull "snap-ignores-full" "none" "-"
+            "a snapshot that has no room for an exception is neither invalidated nor marked as overflowed",
+        /// The metadata is not counted as used.
+        SnapUsageLies "snap-usage-lies" "none" "-" "a snapshot's status leaves its metadata out of what is allocated",
+        /// Pending exceptions are not given back.
+        SnapKeepsPending "snap-keeps-pending" "none" "-" "a pending exception is not freed when its copy has ended",
         /// The end of a copy does not wait for reads.
         SnapNoDrain "snap-no-drain" "none" "-" "reads of the origin's old data are not waited for",
         /// A flush stops at the first place.

@@ -30,6 +30,8 @@ struct Writing {
     ended: Option<u64>,
     /// Whether it is certain that it took place.
     well: bool,
+    /// Whether it may have come too late for a snapshot, or too early for a merge: then it is never certain.
+    doubtful: bool,
 }
 
 /// A writing that is under way.
@@ -53,8 +55,13 @@ pub(super) struct Book {
 }
 
 impl Writing {
+    /// Whether it was not over at a time.
+    fn is_after(&self, since: u64) -> bool {
+        self.ended.is_none_or(|ended| ended >= since)
+    }
+
     fn is_over_before(&self, later: &Self) -> bool {
-        later.well && later.ended.is_some() && self.ended.is_some_and(|ended| ended < later.began)
+        later.well && !later.doubtful && later.ended.is_some() && self.ended.is_some_and(|ended| ended < later.began)
     }
 }
 
@@ -75,7 +82,8 @@ impl Image {
             let next = self.ranges.range(from..sectors.end).next().map(|(start, (end, _))| (*start, *end));
             let (gap_end, after) = next.unwrap_or((sectors.end, sectors.end));
             if from < gap_end {
-                let blank = Writing { written: Written::Anything, began: 0, ended: Some(0), well: true };
+                let blank =
+                    Writing { written: Written::Anything, began: 0, ended: Some(0), well: true, doubtful: false };
                 self.ranges.insert(from, (gap_end, vec![blank]));
             }
             from = after;
@@ -116,7 +124,7 @@ impl Book {
     /// A writing of `sectors` is about to begin.
     pub(super) fn begin(&mut self, device: &str, sectors: &Range<u64>, written: Written) -> Ticket {
         let began = self.tick();
-        let writing = Writing { written, began, ended: None, well: false };
+        let writing = Writing { written, began, ended: None, well: false, doubtful: false };
         self.image(device).each(sectors).for_each(|held| held.push(writing));
         Ticket { began }
     }
@@ -145,10 +153,13 @@ impl Book {
         image.forget();
     }
 
-    /// `snapshot` begins with what `volume` may hold, or may have held since it was pinned.
-    pub(super) fn copy(&mut self, volume: &str, snapshot: &str) {
+    /// `snapshot` begins with what `volume` may hold, or may have held since it was pinned at `since`.
+    pub(super) fn copy(&mut self, volume: &str, snapshot: &str, since: u64) {
         let mut image = self.image(volume).clone();
         image.pins = 0;
+        for (_, held) in image.ranges.values_mut() {
+            held.iter_mut().for_each(|writing| writing.doubtful |= writing.is_after(since));
+        }
         self.images.insert(snapshot.to_owned(), image);
     }
 
@@ -157,8 +168,8 @@ impl Book {
         let mut merged = self.images.remove(snapshot).unwrap_or_default();
         let old = std::mem::take(self.image(volume));
         for (start, (end, held)) in &old.ranges {
-            let later = held.iter().filter(|writing| writing.ended.is_none_or(|ended| ended >= since));
-            let later: Vec<Writing> = later.copied().collect();
+            let later = held.iter().filter(|writing| writing.is_after(since));
+            let later: Vec<Writing> = later.map(|writing| Writing { doubtful: true, ..*writing }).collect();
             if !later.is_empty() {
                 merged.each(&(*start..*end)).for_each(|held| held.extend(&later));
             }
@@ -223,8 +234,8 @@ mod tests {
     fn a_snapshot_and_its_volume_part_ways() {
         let mut book = Book::default();
         write(&mut book, "vol", 0..16, 1);
-        book.pin("vol");
-        book.copy("vol", "snap");
+        let since = book.pin("vol");
+        book.copy("vol", "snap", since);
         book.unpin("vol");
         write(&mut book, "vol", 4..8, 2);
         write(&mut book, "snap", 12..20, 3);
@@ -238,13 +249,17 @@ mod tests {
     fn what_is_written_while_a_snapshot_is_taken_may_be_in_it_or_not() {
         let mut book = Book::default();
         write(&mut book, "vol", 0..8, 1);
-        book.pin("vol");
+        let since = book.pin("vol");
         write(&mut book, "vol", 0..4, 2);
         let ticket = book.begin("vol", &(4..8), stamp(3));
-        book.copy("vol", "snap");
+        book.copy("vol", "snap", since);
         book.unpin("vol");
         book.end("vol", &(4..8), ticket, true);
-        assert_eq!(held(&mut book, "snap"), [(0..4, vec![1, 2]), (4..8, vec![1, 3])]);
+        // Whatever else is written later, neither becomes more certain.
+        write(&mut book, "snap", 50..60, 4);
+        assert_eq!(held(&mut book, "snap"), [(0..4, vec![1, 2]), (4..8, vec![1, 3]), (50..60, vec![4])]);
+        write(&mut book, "snap", 0..8, 5);
+        assert_eq!(held(&mut book, "snap")[..2], [(0..4, vec![5]), (4..8, vec![5])]);
         assert_eq!(held(&mut book, "vol"), [(0..4, vec![2]), (4..8, vec![3])]);
     }
 
@@ -276,7 +291,7 @@ mod tests {
     fn a_merge_brings_back_what_the_snapshot_holds() {
         let mut book = Book::default();
         write(&mut book, "vol", 0..8, 1);
-        book.copy("vol", "snap");
+        book.copy("vol", "snap", 100);
         write(&mut book, "vol", 0..8, 2);
         write(&mut book, "snap", 4..8, 3);
         let since = book.pin("vol");
@@ -285,6 +300,6 @@ mod tests {
         book.unpin("vol");
         assert_eq!(held(&mut book, "vol"), [(0..2, vec![1, 4]), (2..4, vec![1]), (4..8, vec![3])]);
         book.end("vol", &(0..2), ticket, true);
-        assert_eq!(held(&mut book, "vol"), [(0..2, vec![4]), (2..4, vec![1]), (4..8, vec![3])]);
+        assert_eq!(held(&mut book, "vol"), [(0..2, vec![1, 4]), (2..4, vec![1]), (4..8, vec![3])]);
     }
 }

@@ -10,8 +10,8 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use dmlab_scenarios::{Errno, Extent, IoOp, Outcome, Pass, Stomp};
-use dmlab_units::Sectors;
+use dmlab_scenarios::{Errno, Extent, IoOp, Load, Outcome, Pass, Rw, Stomp};
+use dmlab_units::{SECTOR_BYTES, Sectors};
 
 use super::book::{Book, Written};
 use super::pattern::{self, Label};
@@ -32,8 +32,20 @@ pub(super) enum Broken {
     Data(String),
 }
 
-fn range(at: Sectors, sectors: Sectors) -> Range<u64> {
+pub(super) fn range(at: Sectors, sectors: Sectors) -> Range<u64> {
     at.0..at.0.saturating_add(sectors.0)
+}
+
+/// The sectors to which a load may write.
+pub(super) fn written_by(load: &Load) -> Range<u64> {
+    if matches!(load.rw, Rw::Read | Rw::RandRead) {
+        return 0..0;
+    }
+    let begin = load.offset.0 / SECTOR_BYTES;
+    let later = load.offset_increment.0.saturating_mul(u64::from(load.numjobs - 1));
+    let end =
+        load.size.map_or(u64::MAX, |size| begin.saturating_add(size.0.saturating_add(later).div_ceil(SECTOR_BYTES)));
+    begin..end
 }
 
 impl Script {
@@ -77,15 +89,14 @@ impl Script {
         result
     }
 
-    /// I/O that `writes` to `device` what the book cannot know.
-    pub(super) fn unbooked<R>(&self, writes: bool, device: &str, io: impl FnOnce() -> R) -> R {
-        if !writes || !self.keeps(device) {
+    /// I/O that writes to `device`, within `sectors`, what the book cannot know.
+    pub(super) fn unbooked<R>(&self, device: &str, sectors: &Range<u64>, io: impl FnOnce() -> R) -> R {
+        if sectors.is_empty() || !self.keeps(device) {
             return io();
         }
-        let all = 0..u64::MAX;
-        let ticket = self.with_book(|book| book.begin(device, &all, Written::Anything));
+        let ticket = self.with_book(|book| book.begin(device, sectors, Written::Anything));
         let result = io();
-        self.with_book(|book| book.end(device, &all, ticket, true));
+        self.with_book(|book| book.end(device, sectors, ticket, true));
         result
     }
 
@@ -198,7 +209,7 @@ impl Script {
     /// Compares memory, read from sector `from` on, with what the book knows. With `all`, it must know of
     /// every sector.
     fn check_known(&self, device: &str, from: Sectors, memory: &[u8], all: bool) -> Result<(), String> {
-        let sector_bytes = dmlab_units::SECTOR_BYTES as usize;
+        let sector_bytes = SECTOR_BYTES as usize;
         let sectors = range(from, Sectors((memory.len() / sector_bytes) as u64));
         let known = self.with_book(|book| book.known(device, &sectors));
         let mut next = sectors.start;

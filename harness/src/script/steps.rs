@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Rw, Step, Submit, SuspendHow, Wanted};
+use dmlab_scenarios::{Action, DeviceKind, Errno, Extent, IoOp, Outcome, Pass, Step, Submit, SuspendHow, Wanted};
 
 use super::pattern::{self, Label};
+use super::stamps::{range, written_by};
 use super::{Flow, Script, Stopped, admin, printed};
 use crate::backend::Control;
 
@@ -37,10 +38,7 @@ impl Script {
             Action::Status(printed) => self.compare(flow, line, admin::status_of(printed), &printed.wanted),
             Action::Table(printed) => self.compare(flow, line, admin::table_of(printed), &printed.wanted),
             Action::Submit(submit) => self.submit(flow, line, submit),
-            Action::Run(load) => {
-                let writes = !matches!(load.rw, Rw::Read | Rw::RandRead);
-                self.unbooked(writes, &load.on, || self.load(flow, line, load))
-            }
+            Action::Run(load) => self.unbooked(&load.on, &written_by(load), || self.load(flow, line, load)),
             Action::Stamp(pass) => self.stamp(flow, line, pass),
             Action::Stomp(stomp) => self.stomp(flow, line, stomp),
             Action::VerifyAll(device) => self.verify_all(flow, line, device),
@@ -159,7 +157,7 @@ impl Script {
         let error = match submit.op {
             IoOp::Read | IoOp::Flush => write(self.label(device, *at, 0)),
             IoOp::Write => self.booked(device, *at, *sectors, write),
-            _ => self.unbooked(true, device, || write(self.label(device, *at, 0))),
+            _ => self.unbooked(device, &range(*at, *sectors), || write(self.label(device, *at, 0))),
         };
         self.after_bio(actor, submit, before, error.is_ok());
         self.saw(flow, line, || what.clone(), &error.map(|()| Vec::new()));

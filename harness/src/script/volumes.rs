@@ -156,7 +156,7 @@ impl Script {
             cows.push(&*cow.snapshot);
             Ok(())
         });
-        self.with_book(|book| book.pin(of));
+        let since = self.with_book(|book| book.pin(of));
         let made = made.and_then(|()| {
             suspend(actor, of)?;
             let taken = self.take_suspended(actor, take, &mut volume, is_first);
@@ -166,7 +166,7 @@ impl Script {
         });
         match &made {
             Ok(()) => {
-                self.with_book(|book| cows.iter().for_each(|snapshot| book.copy(of, snapshot)));
+                self.with_book(|book| cows.iter().for_each(|snapshot| book.copy(of, snapshot, since)));
                 self.set_volume(of, volume);
             }
             Err(_) => {

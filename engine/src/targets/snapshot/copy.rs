@@ -167,6 +167,9 @@ impl Snapshot {
             if error { bio.end(worker, BlkStatus::IoErr) } else { submit_bio_noacct(worker, bio) }
         }
         self.retry_origin_bios(worker, origin_bios);
+        if self.variants.planted == Planted::SnapKeepsPending {
+            return self.pending_count.dec(worker);
+        }
         self.free_pending(worker, element);
     }
 

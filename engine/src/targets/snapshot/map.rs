@@ -21,7 +21,7 @@ use crate::dm::{Errno, Mapped, Target, TargetRange};
 use crate::kcopyd::CopyFlags;
 use crate::sched::digest::Answer;
 use crate::sched::{Digest, Task};
-use crate::variants::ChunkTracking;
+use crate::variants::{ChunkTracking, Planted};
 
 /// The snapshot target.
 pub(super) struct SnapshotTarget(pub(super) Arc<Snapshot>);
@@ -212,6 +212,9 @@ impl Snapshot {
             drop(held);
             self.lock.write(current)
         };
+        if self.variants.planted == Planted::SnapIgnoresFull {
+            return;
+        }
         if !self.store(current).common().overflow() {
             self.invalidate_locked(current, Errno::ENOMEM);
         } else if self.is_valid() && self.overflowed.get() == 0 {

@@ -140,7 +140,7 @@ impl Snapshot {
             return Found::Nothing;
         }
         let (found, unused) = self.insert_unless_there(current, chunk, element, |slot| look(slot, chunk, bio));
-        if matches!(found, Found::Full) {
+        if matches!(found, Found::Full) && self.variants.planted != Planted::SnapIgnoresFull {
             if held.is_exclusive() {
                 self.invalidate_locked(current, Errno::ENOMEM);
             } else {

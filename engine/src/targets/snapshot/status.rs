@@ -6,6 +6,7 @@
 use super::state::{Features, Snapshot};
 use crate::sched::Task;
 use crate::stores::Usage;
+use crate::variants::Planted;
 
 impl Snapshot {
     /// `STATUSTYPE_INFO`.
@@ -21,6 +22,8 @@ impl Snapshot {
             "Overflow".to_owned()
         } else {
             let Usage { total, allocated, metadata } = self.store(current).usage(current);
+            let lies = self.variants.planted == Planted::SnapUsageLies;
+            let allocated = if lies { allocated.saturating_sub(metadata) } else { allocated };
             format!("{allocated}/{total} {metadata}")
         }
     }
