@@ -15,6 +15,9 @@ const DEATH: &[&str] = &["BUG: ", "kernel BUG at", "Oops: ", "general protection
 /// So many lines of a report are shown.
 const REPORT_LINES_MAX: usize = 60;
 
+/// So many characters of a line are shown: a flood may have no newlines.
+const LINE_CHARS_MAX: usize = 300;
+
 /// What was printed.
 #[derive(Clone, Debug, Default)]
 pub struct Console {
@@ -53,26 +56,31 @@ impl Console {
         text.replace("\r\n", "\n").chars().filter(|c| printable(*c)).collect()
     }
 
-    /// The last `lines` lines.
+    /// The last `lines` lines, each cut at [`LINE_CHARS_MAX`].
     pub fn last(&self, lines: usize) -> String {
         let text = self.text();
         let all: Vec<&str> = text.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        shown(&all[all.len().saturating_sub(lines)..])
     }
 
-    /// What the kernel said when it died, if it did.
+    /// What the kernel said when it died, if it did, in lines cut as those of [`Self::last`].
     pub fn death(&self) -> Option<String> {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();
         let at = lines.iter().position(|line| DEATH.iter().any(|mark| line.contains(mark)))?;
         let report = &lines[at..lines.len().min(at + REPORT_LINES_MAX)];
-        Some(report.join("\n"))
+        Some(shown(report))
     }
 
     /// Whether the kernel has given up.
     pub fn has_panicked(&self) -> bool {
         self.text().contains("Kernel panic - not syncing")
     }
+}
+
+fn shown(lines: &[&str]) -> String {
+    let cut: Vec<String> = lines.iter().map(|line| line.chars().take(LINE_CHARS_MAX).collect()).collect();
+    cut.join("\n")
 }
 
 #[cfg(test)]
@@ -93,6 +101,15 @@ mod tests {
         assert!(text.contains("bytes are left out"));
         assert_eq!(console.total(), 3_000_022);
         assert_eq!(console.last(1), "the end");
+    }
+
+    #[test]
+    fn a_line_without_end_is_shown_in_part() {
+        let mut console = Console::default();
+        console.feed(&[b'y'; 100_000]);
+        assert_eq!(console.last(5).len(), LINE_CHARS_MAX);
+        console.feed(b"Kernel panic - not syncing");
+        assert_eq!(console.death().map(|death| death.len()), Some(LINE_CHARS_MAX));
     }
 
     #[test]

@@ -31,6 +31,9 @@ const CONSOLE_LINES: usize = 20;
 /// The axis of kernels in records.
 pub const KERNEL_AXIS: &str = "kernel";
 
+/// What came of a kernel, by its place in the list.
+type OfKernel = (usize, Result<Vec<CellRecord>, GuestError>);
+
 /// What is to be run in guests.
 pub struct Tour<'a> {
     /// What guests share.
@@ -58,7 +61,7 @@ impl Tour<'_> {
         let cells = Cells::of(self.documents, self.overrides, self.seed);
         let devices_mib = devices_mib(self.documents);
         let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<(usize, Result<Vec<CellRecord>, GuestError>)>> = Mutex::default();
+        let results: Mutex<Vec<OfKernel>> = Mutex::default();
         let at_once = thread::available_parallelism().map_or(1, |cpus| cpus.get() / 2).clamp(1, GUESTS_MAX);
         thread::scope(|scope| {
             for _ in 0..at_once.min(self.kernels.len()) {
