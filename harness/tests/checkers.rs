@@ -279,7 +279,7 @@ fn a_table_that_should_be_refused_and_is_not_is_a_failure() {
     assert_complains(&broken, "table load of t: success, expected EINVAL");
     let other = "reload: { device: t, table: [\"0 8 liner $d 0\"], expect: EBUSY }";
     assert_complains(&outcome("planted: [none]", &[other], &[]), "table load of t: EINVAL, expected EBUSY");
-    let none = "reload: { device: t, table: [\"0 8 liner $d 0\"] }";
+    let none = "reload: { device: t, table: [\"0 8 linear $d\"] }";
     let refused = outcome("planted: [none]", &[none], &[]);
     assert_complains(&refused, "table load of t: EINVAL, expected success");
     assert_complains(&refused, "kmsg: device-mapper: table:");

@@ -107,7 +107,10 @@ mod tests {
 
     #[test]
     fn a_record_of_the_engine_alone_has_no_such_table() {
-        assert_eq!(beside(&testing::record()), None);
+        let mut record = testing::record();
+        record.cells.retain(|cell| cell.backend == "engine");
+        assert!(record.cells.len() > 1);
+        assert_eq!(beside(&record), None);
     }
 
     #[test]

@@ -155,10 +155,12 @@ impl Book {
 
     /// `snapshot` begins with what `volume` may hold, or may have held since it was pinned at `since`.
     pub(super) fn copy(&mut self, volume: &str, snapshot: &str, since: u64) {
+        let now = self.tick();
         let mut image = self.image(volume).clone();
         image.pins = 0;
-        for (_, held) in image.ranges.values_mut() {
-            held.iter_mut().for_each(|writing| writing.doubtful |= writing.is_after(since));
+        for writing in image.ranges.values_mut().flat_map(|(_, held)| held).filter(|writing| writing.is_after(since)) {
+            // It is in the snapshot by now or never: what is written to the snapshot later comes after it.
+            (writing.doubtful, writing.ended) = (true, writing.ended.or(Some(now)));
         }
         self.images.insert(snapshot.to_owned(), image);
     }
@@ -242,7 +244,7 @@ mod tests {
         assert_eq!(held(&mut book, "vol"), [(0..4, vec![1]), (4..8, vec![2]), (8..16, vec![1])]);
         assert_eq!(held(&mut book, "snap"), [(0..12, vec![1]), (12..16, vec![3]), (16..20, vec![3])]);
         let (snap, nobody) = (book.extent("snap"), book.extent("nobody"));
-        assert_eq!((snap, nobody), (0..100, 0..100), "looking cuts, and a cut remembers that nothing is known");
+        assert_eq!((snap, nobody), (0..100, 0..0), "looking cuts, and a cut remembers that nothing is known");
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Folder {
     /// The same, to be started by the caller.
     pub(crate) fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::new(binary());
-        command.current_dir(self.0.path()).env_remove("NO_COLOR").timeout(std::time::Duration::from_secs(120));
+        command.current_dir(self.0.path()).env_remove("NO_COLOR").timeout(std::time::Duration::from_secs(600));
         command
     }
 }

@@ -74,10 +74,11 @@ pub(super) static DEVICE_NAME: Text = Text {
     examples: &["d", "t"],
 };
 
-/// In steps devices are named as they are; `top.1` is a lower level of a stacked one.
+/// In steps devices are named as they are; `top.1` is a lower level of a stacked one, `snap0-cow` a layer of a snapshot.
 pub(super) static DEVICE: Text = Text {
-    about: "the name of a device, without `$`; `top.1` is a lower level of a stacked one",
-    pattern: r"^[a-z][a-z0-9_]{0,63}(\.[1-9][0-9]*)?$",
+    about: "the name of a device, without `$`; `top.1` is a lower level of a stacked one, `vol-real`, `snap0-cow` and \
+            `snap0-pv` are layers of snapshots",
+    pattern: r"^[a-z][a-z0-9_]{0,63}(\.[1-9][0-9]*|-(cow|pv|real))?$",
     also: Also::Nothing,
     examples: &["t", "top.1"],
 };

@@ -44,20 +44,23 @@ pub(super) fn module_of(kind: &str) -> Option<&'static str> {
     MODULES.iter().find(|(known, _)| *known == kind).map(|(_, module)| *module)
 }
 
-/// The target types of a scenario's tables.
+/// The target types of a scenario's tables, and of those that its steps make.
 pub(super) fn target_types(scenario: &Scenario) -> BTreeSet<String> {
     let mut lines: Vec<&String> = Vec::new();
+    let mut types = BTreeSet::new();
     for device in &scenario.devices {
         if let DeviceKind::Dm { table, .. } = &device.kind {
             lines.extend(table);
         }
     }
-    each_step(&scenario.steps, &mut |step| {
-        if let Action::Load { table, .. } = &step.action {
-            lines.extend(table);
-        }
+    each_step(&scenario.steps, &mut |step| match &step.action {
+        Action::Load { table, .. } => lines.extend(table),
+        Action::Snapshot(_) => types.extend(["snapshot", "snapshot-origin"]),
+        Action::Merge(_) => _ = types.insert("snapshot-merge"),
+        _ => {}
     });
-    lines.iter().filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned)).collect()
+    types.extend(lines.iter().filter_map(|line| line.split_whitespace().nth(2)));
+    types.into_iter().map(str::to_owned).collect()
 }
 
 fn each_step<'a>(steps: &'a [Step], look: &mut dyn FnMut(&'a Step)) {
