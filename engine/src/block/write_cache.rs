@@ -1,4 +1,4 @@
-//! [`WriteCache`]: the volatile write cache of a device, as the older contents that may still stand on its medium.
+//! `WriteCache`: the volatile write cache of a device, as the older contents that may still stand on its medium.
 //!
 //! The device itself keeps the newest contents, which is what reads see. For each unit (a sector, or what the device
 //! writes as a whole) that was written since it was last made durable, the cache knows what stood on the medium then and

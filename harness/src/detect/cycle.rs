@@ -1,7 +1,7 @@
 //! [`CycleMatch`]: whether the tasks that are stuck in a real kernel are those of the engine's deadlock.
 //!
 //! The engine names its functions as the kernel does, so a party of its cycle is recognised by its chain of functions: those
-//! that say something ([`GENERIC`] ones do not) have to stand on the task's stack in the same order. Compilers inline, and
+//! that say something (`GENERIC` ones do not) have to stand on the task's stack in the same order. Compilers inline, and
 //! the engine leaves out what it has no use for, so half of them are enough; each task stands for one party.
 //!
 //! Invariants: the same cycle is claimed only if every party has a task of its own; tasks that are left over stand behind.

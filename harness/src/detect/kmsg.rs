@@ -1,6 +1,6 @@
 //! [`scan`]: reports in a kernel log, each with what kind it is and its own lines.
 //!
-//! A report begins with a line that is known ([`MARKS`]) and ends where the kernel ends it: with the end of the trace, the
+//! A report begins with a line that is known (`MARKS`) and ends where the kernel ends it: with the end of the trace, the
 //! next report's begin, or a line that is none of its kind. Lines may carry the console's time stamps.
 //!
 //! Invariants: a line begins at most one report; a report has at most [`LINES_MAX`] lines; what matches nothing is silence.

@@ -1,8 +1,8 @@
 //! Kernels that guests can boot: where they lie, what they are called, and how they get there.
 //!
 //! Reading order: [`store`] (a folder of kernels, found by name; any other by its path), [`image`] (what a kernel image
-//! says of itself), [`modules`] (which modules a guest gets, in dependency order), [`fetch`] (Debian's cloud kernels),
-//! [`build`] (kernels that watch, and such with an old bug: [`edits`]),
+//! says of itself), [`modules`] (which modules a guest gets, in dependency order), [`mod@fetch`] (Debian's cloud kernels),
+//! [`mod@build`] (kernels that watch, and such with an old bug: [`edits`]),
 //! [`tools`] (other programs, and which command installs them).
 //!
 //! Invariants: a kernel in the store is whole, or it is not there; its record says what it was made from, so that the same
