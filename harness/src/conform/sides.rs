@@ -29,7 +29,12 @@ pub fn plan(
 ) -> Result<Option<Plan>, Diagnostics> {
     let wishes =
         Wishes { overrides: cell.to_vec(), as_of: Some(as_of), seed, clock: Clock::Virtual, ..Wishes::default() };
-    Ok(Plan::of(document, &wishes)?.into_iter().next())
+    let plan = Plan::of(document, &wishes)?.into_iter().next();
+    // With the seed that the kernel's cell had, so that what is left to chance is the same on both.
+    Ok(plan.map(|plan| {
+        let seed = seed.derive(&format!("{} {} {}", plan.scenario.id, plan.cell, RunOn::Kernel.name()));
+        Plan { seed, ..plan }
+    }))
 }
 
 /// What a kernel saw, by its record.

@@ -51,6 +51,7 @@ struct Image {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     images: BTreeMap<String, Image>,
+    passes: BTreeMap<(String, u32), u64>,
     tick: u64,
 }
 
@@ -119,6 +120,13 @@ impl Book {
     /// A number that no writing before this had.
     pub(super) fn generation(&mut self) -> u64 {
         self.tick()
+    }
+
+    /// How often the flow of this name has come to this line, this time included: whatever other flows do meanwhile.
+    pub(super) fn pass(&mut self, flow: &str, line: u32) -> u64 {
+        let pass = self.passes.entry((flow.to_owned(), line)).or_default();
+        *pass += 1;
+        *pass
     }
 
     /// A writing of `sectors` is about to begin.

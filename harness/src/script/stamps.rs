@@ -130,8 +130,8 @@ impl Script {
         let open = self.open(flow, line, device, *block)?;
         let blocks = open.capacity().0 / block.0;
         let count = (blocks * u64::from(*percent) / 100).max(1).min(blocks);
-        let pass = self.with_book(|book| book.generation());
-        let mut rng = self.seed.derive("stomp").nth(u64::from(line)).nth(pass).rng();
+        let pass = self.with_book(|book| book.pass(flow.path, line));
+        let mut rng = self.seed.derive("stomp").derive(flow.path).nth(u64::from(line)).nth(pass).rng();
         let mut order: Vec<u64> = (0..blocks).collect();
         for index in 0..count {
             order.swap(index as usize, (index + rng.below(blocks - index)) as usize);
