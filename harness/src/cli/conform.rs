@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use dmlab_engine::variants::Kernel as Release;
 use dmlab_results::{CellRecord, ExitCode, Verdict};
 use dmlab_scenarios::Document;
+use dmlab_units::Seed;
 
 use super::args::ConformArgs;
 use super::output::Output;
@@ -37,7 +38,7 @@ pub(super) fn conform(args: &ConformArgs, output: &Output, interrupt: &Arc<Atomi
         let ours = match theirs.verdict {
             // What the kernel left out is not compared.
             Verdict::Skip => Seen { trace: Trace::default(), ..theirs.clone() },
-            _ => engine(args, document, &cell, release_of(name, &kernels), interrupt)?,
+            _ => engine(Seed(record.seed), document, &cell, release_of(name, &kernels), interrupt)?,
         };
         let words: Vec<String> = cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
         conformance.compare((&record.scenario, &words.join(" "), name), &ours, &theirs, &mut explained);
@@ -100,13 +101,13 @@ fn release_of(name: &str, kernels: &[Kernel]) -> Release {
 }
 
 fn engine(
-    args: &ConformArgs,
+    seed: Seed,
     document: &Arc<Document>,
     cell: &[(String, String)],
     release: Release,
     interrupt: &Arc<AtomicBool>,
 ) -> Result<Seen, Failure> {
-    let plan = sides::plan(document, cell, release, args.seed).map_err(|found| Failure::Usage(found.to_string()))?;
+    let plan = sides::plan(document, cell, release, seed).map_err(|found| Failure::Usage(found.to_string()))?;
     Ok(match plan {
         Some(plan) => sides::engine(&plan, interrupt),
         None => {

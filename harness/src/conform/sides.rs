@@ -17,7 +17,7 @@ use crate::backend::engine::perform_virtually;
 use crate::judge::judge;
 use crate::plan::{Clock, Plan, RunOn, Wishes};
 
-/// The engine's plan for a cell that a kernel has run, with the algorithms of the release that the kernel is.
+/// The engine's plan for a cell that a kernel has run with `seed`, with the algorithms of the release that the kernel is.
 ///
 /// # Errors
 /// What is wrong with the document. `None` if it has no such cell.
@@ -27,14 +27,10 @@ pub fn plan(
     as_of: Kernel,
     seed: Seed,
 ) -> Result<Option<Plan>, Diagnostics> {
-    let wishes =
-        Wishes { overrides: cell.to_vec(), as_of: Some(as_of), seed, clock: Clock::Virtual, ..Wishes::default() };
+    let wishes = Wishes { overrides: cell.to_vec(), as_of: Some(as_of), clock: Clock::Virtual, ..Wishes::default() };
     let plan = Plan::of(document, &wishes)?.into_iter().next();
     // With the seed that the kernel's cell had, so that what is left to chance is the same on both.
-    Ok(plan.map(|plan| {
-        let seed = seed.derive(&format!("{} {} {}", plan.scenario.id, plan.cell, RunOn::Kernel.name()));
-        Plan { seed, ..plan }
-    }))
+    Ok(plan.map(|plan| Plan { seed, ..plan }))
 }
 
 /// What a kernel saw, by its record.
