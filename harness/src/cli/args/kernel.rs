@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::duration;
+use super::explore::duration;
 use crate::backend::guest::Drill;
 use crate::kernels::STOCK;
 
