@@ -3,8 +3,12 @@
 //!
 //! Invariants: names are unique; a loaded table waits in the inactive slot until a resume takes it; a device that is
 //! held open is not removed. Lock order: the hash lock, then a device's own.
-//! Not here: the wire format, names and uuids (`names`), deferred removal (`removal`).
+//! Not here: the wire format, loading a table (`load`), status and messages (`ask`), names and uuids (`names`), deferred
+//! removal (`removal`).
 
+mod ask;
+mod devices;
+mod load;
 mod names;
 mod removal;
 
@@ -14,17 +18,18 @@ use std::sync::Arc;
 use dmlab_units::Sectors;
 
 use super::errno::Errno;
-use super::limits;
 use super::mapped_device::{DmDriver, Holder, MappedDevice, SuspendFlags};
-use super::table::{Slot, Table, TableContext, split_args};
+use super::table::Slot;
 use super::target::TargetType;
 use crate::block::device::DM_MAJOR;
 use crate::block::{BlockCore, DevId, Device};
 use crate::sched::Task;
 use crate::sched::cell::Word;
 use crate::sync::{Confided, Mutex, RwSem};
-
 use crate::variants::Planted;
+
+pub use ask::Which;
+pub use devices::DeviceTable;
 pub use names::DeviceInfo;
 pub(super) use removal::DeferredRemoval;
 
@@ -32,43 +37,6 @@ pub(super) use removal::DeferredRemoval;
 const RESERVED_BIO_BASED_IOS: u64 = 16;
 /// `RESERVED_MAX_IOS`.
 const RESERVED_MAX_IOS: u64 = 1024;
-
-/// Which of a device's two tables is asked about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Which {
-    /// The live one.
-    #[default]
-    Live,
-    /// The one that waits for a resume (`DM_QUERY_INACTIVE_TABLE_FLAG`).
-    Inactive,
-}
-
-/// All block devices of a machine, by number.
-pub struct DeviceTable(Confided<BTreeMap<DevId, Arc<Device>>>);
-
-impl DeviceTable {
-    /// No devices.
-    pub fn new(current: &Task) -> Self {
-        Self(Confided::new(current.runtime(), "block devices", BTreeMap::new()))
-    }
-
-    /// Makes a device known.
-    pub fn add(&self, current: &Task, device: Arc<Device>) {
-        self.0.change(current, |devices| devices.insert(device.id(), device));
-    }
-
-    /// Forgets a device.
-    pub fn remove(&self, current: &Task, id: DevId) {
-        self.0.change(current, |devices| devices.remove(&id));
-    }
-
-    /// Finds a device by `major:minor`.
-    pub fn find(&self, current: &Task, text: &str) -> Option<Arc<Device>> {
-        let (major, minor) = text.split_once(':')?;
-        let id = DevId { major: major.parse().ok()?, minor: minor.parse().ok()? };
-        self.0.look(current, |devices| devices.get(&id).cloned())
-    }
-}
 
 /// The kernel's `hash_cell`, and what belongs to its device alone.
 pub(super) struct Cell {
@@ -176,97 +144,6 @@ impl DmControl {
         self.registry.core.log(current, format!("device-mapper: ioctl: {message}"));
     }
 
-    /// `DM_TABLE_LOAD`: builds a table and puts it into the inactive slot.
-    ///
-    /// # Errors
-    /// What the kernel answers; its words are in the kernel log.
-    pub fn load(&self, current: &Task, name: &str, lines: &[String]) -> Result<(), Errno> {
-        let cell = self.find(current, name)?;
-        let registry = &self.registry;
-        let get_device = |path: &str| {
-            if !path.contains(':') {
-                // The engine has no paths: only numbers name devices.
-                return Err(Errno::ENOENT);
-            }
-            if path == cell.dev.id().to_string() {
-                return Err(Errno::EINVAL);
-            }
-            // A dm device gets its disk with its first table; before, nobody can open it.
-            registry.devices.find(current, path).ok_or(Errno::ENXIO)
-        };
-        let host = cell.md.new_host(current, cell.dev.id());
-        let context = TableContext {
-            device: cell.md.name(),
-            host: &host,
-            accounting: cell.md.accounting(),
-            deferred: cell.md.deferred(),
-            core: &registry.core,
-            types: self.types,
-            reserved_bio_based_ios: self.reserved_bio_based_ios.get(),
-            get_device: &get_device,
-        };
-        let mut has_type = cell.type_lock.lock(current);
-        let slot = Table::load(current, lines, &context)?;
-        if let Err(errno) = self.check_type(current, &cell, &slot, *has_type) {
-            drop(has_type);
-            slot.destroy(current);
-            return Err(errno);
-        }
-        if !std::mem::replace(&mut *has_type, true) {
-            registry.devices.add(current, Arc::clone(&cell.dev));
-        }
-        drop(has_type);
-        let cells = registry.cells.write(current);
-        if !Self::is_known(&cells, &cell) {
-            drop(cells);
-            self.say(current, "device has been removed from the dev hash table.");
-            slot.destroy(current);
-            return Err(Errno::ENXIO);
-        }
-        let replaced = cell.inactive.change(current, |inactive| inactive.replace(slot));
-        drop(cells);
-        if let Some(replaced) = replaced {
-            replaced.destroy(current);
-        }
-        Ok(())
-    }
-
-    /// What `table_load` checks of a table that is well-formed: type rules, and with the first one the limits.
-    fn check_type(&self, current: &Task, cell: &Cell, slot: &Slot, has_type: bool) -> Result<(), Errno> {
-        let table = slot.table();
-        if let Some(immutable) = cell.md.immutable_type()
-            && !table.immutable_type().is_some_and(|new| std::ptr::eq(new, immutable))
-            && !table.has_wildcard()
-        {
-            self.say(current, &format!("can't replace immutable target type {}", immutable.name));
-            return Err(Errno::EINVAL);
-        }
-        if !has_type && let Some(complaint) = limits::complaint(table) {
-            let core = &self.registry.core;
-            core.log(current, format!("device-mapper: table: {}: {complaint}", cell.dev.id()));
-            core.log(current, "device-mapper: core: Cannot calculate initial queue limits".to_owned());
-            self.say(current, "unable to set up device queue for new table.");
-            return Err(Errno::EINVAL);
-        }
-        Ok(())
-    }
-
-    /// `DM_TABLE_CLEAR`: drops the inactive table, if there is one.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn clear(&self, current: &Task, name: &str) -> Result<(), Errno> {
-        let _frame = current.enter("table_clear");
-        let cells = self.registry.cells.write(current);
-        let cell = cells.get(name).cloned().ok_or(Errno::ENXIO)?;
-        let old = cell.inactive.change(current, Option::take);
-        drop(cells);
-        if let Some(old) = old {
-            old.destroy(current);
-        }
-        Ok(())
-    }
-
     /// `DM_DEV_SUSPEND` with the suspend flag.
     ///
     /// # Errors
@@ -367,125 +244,6 @@ impl DmControl {
         drop(cells);
         self.registry.destroy(current, &cell);
         Ok(())
-    }
-
-    /// `DM_TARGET_MSG`: hands `text` to the target at `sector`, or to the core if it begins with `@`; gives the reply.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device, `EINVAL` for what nobody understands; else what the target answers.
-    pub fn message(&self, current: &Task, name: &str, sector: Sectors, text: &str) -> Result<Option<String>, Errno> {
-        let _frame = current.enter("target_message");
-        let cell = self.find(current, name)?;
-        let refuse = |message: &str| {
-            self.say(current, message);
-            Err(Errno::EINVAL)
-        };
-        let words = split_args(text);
-        let argv: Vec<&str> = words.iter().map(String::as_str).collect();
-        let Some(first) = argv.first() else { return refuse("Empty message received.") };
-        if first.eq_ignore_ascii_case("@cancel_deferred_remove") {
-            if argv.len() != 1 {
-                return refuse("Invalid arguments for @cancel_deferred_remove");
-            }
-            return cell.md.cancel_deferred_remove().map(|()| None);
-        }
-        if first.starts_with('@') {
-            return refuse(&format!("Unsupported message sent to DM core: {first}"));
-        }
-        cell.md.with_live_table(current, |table| {
-            let Some(table) = table else { return refuse("The device has no table.") };
-            let Some((_, target)) = table.find(sector) else {
-                return refuse("Target message sector outside device.");
-            };
-            target.target.message(current, table.host(), &argv)
-        })
-    }
-
-    /// The number of the device's last event (`event_nr` of every reply).
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn event_nr(&self, current: &Task, name: &str) -> Result<u32, Errno> {
-        Ok(self.find(current, name)?.md.events().number(current))
-    }
-
-    /// `DM_DEV_WAIT`: sleeps until the number of the device's last event is another than `known`; gives the lines of
-    /// `dmsetup status`.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn wait_event(&self, current: &Task, name: &str, known: u32) -> Result<Vec<String>, Errno> {
-        let _frame = current.enter("dev_wait");
-        let cell = self.find(current, name)?;
-        cell.md.events().wait(current, known);
-        Ok(Self::lines(current, &cell, Which::Live, |target| target.status(current, false)))
-    }
-
-    /// `dmsetup status [--noflush]` of the live table: a line per target.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn status(&self, current: &Task, name: &str, noflush: bool) -> Result<Vec<String>, Errno> {
-        self.status_of(current, name, Which::Live, noflush)
-    }
-
-    /// `dmsetup table` of the live table: a line per target.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn table(&self, current: &Task, name: &str) -> Result<Vec<String>, Errno> {
-        self.table_of(current, name, Which::Live)
-    }
-
-    /// `dmsetup status [--noflush] [--inactive]`: a line per target.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn status_of(&self, current: &Task, name: &str, which: Which, noflush: bool) -> Result<Vec<String>, Errno> {
-        let cell = self.find(current, name)?;
-        Ok(Self::lines(current, &cell, which, |target| target.status(current, noflush)))
-    }
-
-    /// `dmsetup table [--inactive]`: a line per target.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn table_of(&self, current: &Task, name: &str, which: Which) -> Result<Vec<String>, Errno> {
-        let cell = self.find(current, name)?;
-        Ok(Self::lines(current, &cell, which, |target| target.table(current)))
-    }
-
-    /// `DM_TABLE_DEPS`: the devices below, the one that was named last first.
-    ///
-    /// # Errors
-    /// `ENXIO` when there is no such device.
-    pub fn deps(&self, current: &Task, name: &str, which: Which) -> Result<Vec<DevId>, Errno> {
-        let cell = self.find(current, name)?;
-        let ids = |table: &Table| table.unique_devices().iter().map(|device| device.id()).collect();
-        Ok(Self::with_table(current, &cell, which, |table| table.map_or_else(Vec::new, ids)))
-    }
-
-    /// `dm_get_live_or_inactive_table`, around `use_it`.
-    fn with_table<R>(current: &Task, cell: &Cell, which: Which, use_it: impl FnOnce(Option<&Table>) -> R) -> R {
-        match which {
-            Which::Live => cell.md.with_live_table(current, use_it),
-            Which::Inactive => {
-                let table = |inactive: &Option<Slot>| inactive.as_ref().map(|slot| Arc::clone(slot.table()));
-                let table = cell.inactive.look(current, table);
-                use_it(table.as_deref())
-            }
-        }
-    }
-
-    /// `retrieve_status`, with the table held.
-    fn lines(current: &Task, cell: &Cell, which: Which, say: impl Fn(&dyn super::Target) -> String) -> Vec<String> {
-        Self::with_table(current, cell, which, |table| {
-            let targets = table.map_or(&[][..], Table::targets);
-            let line = |target: &super::table::TableTarget| {
-                format!("{} {} {} {}", target.range.begin, target.range.len, target.kind.name, say(&*target.target))
-            };
-            targets.iter().map(line).collect()
-        })
     }
 
     /// The mapped device of that name: for what has no ioctl (internal suspend, holders).

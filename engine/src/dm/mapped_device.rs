@@ -1,30 +1,35 @@
-//! [`MappedDevice`]: `struct mapped_device`: the live table, I/O in flight, deferral, suspend and resume (dm-spec §8.3).
+//! [`MappedDevice`]: `struct mapped_device`: the live table, the way of a bio through it, deferral (dm-spec §8.3).
 //!
 //! Lock order: `suspend_lock`, then the SRCU domain of the live table, then the sections.
 //! Invariants: bios are mapped only inside an SRCU read section that saw `block_io` clear; `suspend` sets it, waits for
 //! the readers and then for what is in flight, so that after it nothing is mapped and nothing is under way (I7);
 //! bios are deferred and processed first in, first out (a suspend that comes between sends the one in
 //! hand to the end of the queue, as in the kernel).
-//! Not here: the list of deferred bios (`deferred`), what a table lets through (`limits`).
+//! Not here: suspend and resume (`suspend`), the list of deferred bios (`deferred`), what a table lets through (`limits`).
+
+mod driver;
+mod suspend;
 
 use std::sync::{Arc, Weak};
 
-use super::accounting::{By, IoAccounting};
-use super::control::DeferredRemoval;
+use super::accounting::IoAccounting;
 use super::deferred::Deferred;
 use super::errno::Errno;
 use super::host::{Events, TargetHost};
 use super::limits::{self, Takes};
 use super::split::split_and_process_bio;
-use super::table::{Slot, Table, TableTarget};
+use super::table::{Slot, Table};
 use super::target::TargetType;
 use crate::block::bio_set::BIO_POOL_SIZE;
 use crate::block::submit::submit_bio_noacct;
-use crate::block::{Bio, BioFlags, BioOp, BioSet, BlkStatus, BlockCore, DevId, Device, Driver};
+use crate::block::{Bio, BioFlags, BioSet, BlkStatus, BlockCore, DevId, Device};
 use crate::sched::Task;
-use crate::sync::lock::MutexGuard;
 use crate::sync::{Mutex, Srcu, Variable, WaitQueue, Work};
 use crate::variants::{BioSplitSet, Planted, Split, Variants};
+
+pub(super) use driver::DmDriver;
+use suspend::SuspendState;
+pub use suspend::{Holder, SuspendFlags};
 
 /// What the SRCU domain publishes.
 #[derive(Clone, Default)]
@@ -32,32 +37,6 @@ struct Live {
     table: Option<Arc<Table>>,
     /// `DMF_BLOCK_IO_FOR_SUSPEND`.
     block_io: bool,
-}
-
-/// Under `suspend_lock`.
-#[derive(Default)]
-struct SuspendState {
-    /// `DMF_SUSPENDED`.
-    suspended: bool,
-    /// `internal_suspend_count`.
-    internal: u32,
-    /// `DMF_FROZEN`.
-    frozen: Option<Arc<dyn Holder>>,
-    /// What lives on the device and is frozen before a suspend.
-    holder: Option<Arc<dyn Holder>>,
-    /// The active slot; what readers see of it is published by `live`.
-    active: Option<Slot>,
-}
-
-bitflags::bitflags! {
-    /// How to suspend.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct SuspendFlags: u32 {
-        /// `DM_SUSPEND_LOCKFS_FLAG`: freeze what lives on the device first.
-        const LOCKFS = 1;
-        /// `DM_SUSPEND_NOFLUSH_FLAG`: targets may push bios back instead of finishing them.
-        const NOFLUSH = 1 << 1;
-    }
 }
 
 /// A dm device.
@@ -79,19 +58,6 @@ pub struct MappedDevice {
     to_be_removed: Variable,
     /// Who waits for an internal resume (`wait_on_bit`).
     internal_resume: WaitQueue,
-}
-
-/// What lives on a device, as a file system does: it is frozen before a suspend that flushes, so that what it has
-/// written is written (`bdev_freeze`, `bdev_thaw`).
-pub trait Holder: Send + Sync {
-    /// Writes everything out and begins nothing new.
-    ///
-    /// # Errors
-    /// Why it cannot; the suspend then does not take place.
-    fn freeze(&self, current: &Task) -> Result<(), Errno>;
-
-    /// May go on.
-    fn thaw(&self, current: &Task);
 }
 
 impl MappedDevice {
@@ -181,11 +147,6 @@ impl MappedDevice {
     pub(super) fn cancel_deferred_remove(&self) -> Result<(), Errno> {
         self.to_be_removed.set(0);
         Ok(())
-    }
-
-    /// What lives on the device from now on; gives what did. Waits for a suspend or resume that is under way.
-    pub fn set_holder(&self, current: &Task, holder: Option<Arc<dyn Holder>>) -> Option<Arc<dyn Holder>> {
-        std::mem::replace(&mut self.suspend_lock.lock(current).holder, holder)
     }
 
     /// The target type of the live table that cannot be replaced by others (`md->immutable_target_type`).
@@ -285,164 +246,6 @@ impl MappedDevice {
         }
     }
 
-    /// `dm_suspend`.
-    ///
-    /// # Errors
-    /// `EINVAL` when it is suspended already (the ioctl looks first, so only the loser of a race sees it); what a holder
-    /// that cannot be frozen answers.
-    pub fn suspend(&self, current: &Task, flags: SuspendFlags) -> Result<(), Errno> {
-        let _frame = current.enter("dm_suspend");
-        let mut state = self.lock_when_not_internal(current, true);
-        if state.suspended {
-            return Err(Errno::EINVAL);
-        }
-        self.quiesce(current, &mut state, flags, By::User)?;
-        state.suspended = true;
-        Ok(())
-    }
-
-    /// Takes the suspend lock when the device is not suspended internally, or, where that is not the point, when the
-    /// user's suspension is `as_is` already.
-    fn lock_when_not_internal<'a>(&'a self, current: &'a Task, as_is: bool) -> MutexGuard<'a, SuspendState> {
-        loop {
-            let state = self.suspend_lock.lock(current);
-            if state.suspended == as_is || !self.accounting.is_suspended_internally() {
-                return state;
-            }
-            drop(state);
-            self.internal_resume.wait_event(current, || !self.accounting.is_suspended_internally());
-        }
-    }
-
-    /// `__dm_suspend` and the `postsuspend` hooks.
-    fn quiesce(&self, current: &Task, state: &mut SuspendState, flags: SuspendFlags, by: By) -> Result<(), Errno> {
-        let _frame = current.enter("__dm_suspend");
-        let table = self.live.published().table;
-        let targets = table.as_deref().map_or(&[][..], Table::targets);
-        let noflush = flags.contains(SuspendFlags::NOFLUSH);
-        // Before presuspend: a target that pushes bios back looks at it.
-        self.accounting.set_noflush_suspending(noflush);
-        targets.iter().for_each(|target| target.target.presuspend(current));
-        // noflush takes precedence over lockfs; without a table there is nothing to write to.
-        let locks_fs = !noflush && flags.contains(SuspendFlags::LOCKFS) && table.is_some();
-        let is_late = self.planted() == Planted::FreezesLate;
-        if locks_fs && !is_late {
-            self.lock_fs(current, state, targets)?;
-        }
-        self.accounting.set_block_io(true);
-        self.live.publish(current, Live { table: table.clone(), block_io: true });
-        self.live.synchronize(current);
-        if locks_fs && is_late {
-            self.lock_fs(current, state, targets)?;
-        }
-        self.deferred.wq().flush(current);
-        if self.planted() != Planted::SuspendNoWait {
-            self.accounting.wait_until_idle(current);
-        }
-        self.accounting.check_nothing_in_flight(current);
-        self.accounting.set_suspended(by, true);
-        self.accounting.set_noflush_suspending(false);
-        self.accounting.set_post_suspending(true);
-        targets.iter().for_each(|target| target.target.postsuspend(current));
-        self.accounting.set_post_suspending(false);
-        Ok(())
-    }
-
-    /// `lock_fs`: freezes what lives on the device.
-    fn lock_fs(&self, current: &Task, state: &mut SuspendState, targets: &[TableTarget]) -> Result<(), Errno> {
-        let _frame = current.enter("lock_fs");
-        let Some(holder) = state.holder.clone() else { return Ok(()) };
-        if let Err(errno) = holder.freeze(current) {
-            targets.iter().for_each(|target| target.target.presuspend_undo(current));
-            return Err(errno);
-        }
-        state.frozen = Some(holder);
-        Ok(())
-    }
-
-    /// `dm_internal_suspend_fast`, then `section`, then `dm_internal_resume_fast`: nothing is mapped or in flight meanwhile,
-    /// and no target is told. The suspend lock is held all the time. A device that is suspended stays so.
-    pub(super) fn internal_suspend_fast(&self, current: &Task, section: &mut dyn FnMut()) {
-        let _frame = current.enter("dm_internal_suspend_fast");
-        let _state = self.suspend_lock.lock(current);
-        let live = self.live.published();
-        self.accounting.set_block_io(true);
-        self.live.publish(current, Live { block_io: true, ..live.clone() });
-        self.live.synchronize(current);
-        self.deferred.wq().flush(current);
-        self.accounting.wait_until_idle(current);
-        section();
-        self.accounting.set_block_io(live.block_io);
-        self.live.publish(current, live);
-        self.deferred.kick(current);
-    }
-
-    /// `dm_internal_suspend_noflush`: as a suspend, for the kernel's own use; nests, also with a user's.
-    pub fn internal_suspend(&self, current: &Task) {
-        let _frame = current.enter("dm_internal_suspend_noflush");
-        let mut state = self.suspend_lock.lock(current);
-        state.internal += 1;
-        if state.internal > 1 {
-            return;
-        }
-        if state.suspended {
-            return self.accounting.set_suspended(By::Kernel, true);
-        }
-        let done = self.quiesce(current, &mut state, SuspendFlags::NOFLUSH, By::Kernel);
-        done.expect("a suspend that freezes nobody succeeds");
-    }
-
-    /// `dm_internal_resume`: ends the outermost internal suspend if it is the last to. A `BUG` without one.
-    pub fn internal_resume(&self, current: &Task) {
-        let _frame = current.enter("dm_internal_resume");
-        let mut state = self.suspend_lock.lock(current);
-        if state.internal == 0 {
-            current.bug(format!("{}: internal resume without an internal suspend", self.name));
-        }
-        state.internal -= 1;
-        if state.internal > 0 {
-            return;
-        }
-        if !state.suspended
-            && let Some(table) = self.live.published().table
-            && let Err(errno) = self.resume_targets(current, &table)
-        {
-            // Nobody can be told: it stays suspended, for the user to see to.
-            let message = format!("device-mapper: core: Preresume method failed: -{}", errno.number());
-            self.core.log(current, message);
-            state.suspended = true;
-            self.accounting.set_suspended(By::User, true);
-        }
-        self.accounting.set_suspended(By::Kernel, false);
-        if !state.suspended {
-            self.let_io_flow(current, &mut state);
-        }
-        drop(state);
-        self.internal_resume.wake_up_all(current);
-    }
-
-    /// `dm_queue_flush` and `unlock_fs`.
-    fn let_io_flow(&self, current: &Task, state: &mut SuspendState) {
-        self.accounting.set_block_io(false);
-        let live = self.live.published();
-        self.live.publish(current, Live { block_io: false, ..live });
-        self.deferred.kick(current);
-        if let Some(holder) = state.frozen.take() {
-            holder.thaw(current);
-        }
-    }
-
-    /// Whether it is suspended by the kernel itself.
-    pub fn is_suspended_internally(&self) -> bool {
-        self.accounting.is_suspended_internally()
-    }
-
-    /// Holds the suspend lock around `section`: [`Planted::LocksBackwards`].
-    pub(super) fn under_suspend_lock(&self, current: &Task, section: impl FnOnce()) {
-        let _state = self.suspend_lock.lock(current);
-        section();
-    }
-
     /// `dm_swap_table`: makes the table in `slot` the live one of a suspended device; gives the one that was.
     ///
     /// # Errors
@@ -471,36 +274,6 @@ impl MappedDevice {
         Ok(replaced)
     }
 
-    /// `dm_resume`: lets I/O flow again.
-    ///
-    /// # Errors
-    /// `EINVAL` when it is not suspended, or has no table to run with (it stays suspended then).
-    pub fn resume(&self, current: &Task) -> Result<(), Errno> {
-        let _frame = current.enter("dm_resume");
-        let mut state = self.lock_when_not_internal(current, false);
-        let live = self.live.published();
-        let Some(table) = live.table.as_deref().filter(|_| state.suspended) else { return Err(Errno::EINVAL) };
-        self.resume_targets(current, table)?;
-        state.suspended = false;
-        // Before I/O can flow, so that nobody who maps sees the device still marked as suspended.
-        self.accounting.set_suspended(By::User, false);
-        self.let_io_flow(current, &mut state);
-        Ok(())
-    }
-
-    /// `dm_table_resume_targets`.
-    fn resume_targets(&self, current: &Task, table: &Table) -> Result<(), Errno> {
-        for target in table.targets() {
-            target.target.preresume(current).inspect_err(|errno| {
-                let (dev, name, number) = (table.host().dev(), target.kind.name, errno.number());
-                let message = format!("device-mapper: table: {dev}: {name}: preresume failed, error = -{number}");
-                self.core.log(current, message);
-            })?;
-        }
-        table.targets().iter().for_each(|target| target.target.resume(current));
-        Ok(())
-    }
-
     /// `__dm_destroy`: no table, no I/O. The caller has made sure that nobody holds the device open.
     pub fn destroy(&self, current: &Task) {
         let _frame = current.enter("dm_destroy");
@@ -525,49 +298,5 @@ impl MappedDevice {
             (0, n) => Err(format!("{}: {n} deferred bio(s) were never processed", self.name)),
             (n, _) => Err(format!("{}: {n} bio(s) are still in flight", self.name)),
         }
-    }
-}
-
-/// The driver of a mapped device's disk.
-pub(super) struct DmDriver {
-    pub(super) md: Arc<MappedDevice>,
-    pub(super) removal: Arc<DeferredRemoval>,
-}
-
-impl Driver for DmDriver {
-    #[inline]
-    fn submit_bio(&self, current: &Task, dev: &Arc<Device>, bio: Bio) {
-        self.md.submit(current, dev, bio);
-    }
-
-    fn has_write_cache(&self) -> bool {
-        self.md.takes(Takes::FLUSH)
-    }
-
-    fn takes(&self, op: BioOp) -> bool {
-        match op {
-            BioOp::Read | BioOp::Write | BioOp::Flush => true,
-            BioOp::Discard => self.md.takes(Takes::DISCARD),
-            BioOp::SecureErase => self.md.takes(Takes::SECURE_ERASE),
-            BioOp::WriteZeroes => self.md.takes(Takes::WRITE_ZEROES),
-        }
-    }
-
-    fn logical_block_size(&self) -> u64 {
-        self.md.logical_block_size.get()
-    }
-
-    fn wants_last_close(&self) -> bool {
-        self.md.is_to_be_removed()
-    }
-
-    fn last_close(&self, current: &Task) {
-        if self.md.planted() != Planted::ForgetsRemoval {
-            self.removal.kick(current);
-        }
-    }
-
-    fn has_nowait(&self) -> bool {
-        self.md.takes(Takes::NOWAIT)
     }
 }
