@@ -9,6 +9,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 repository=$PWD
+# The tests say themselves what the gates are told.
+unset DMLAB_GUESTS DMLAB_REPORTS
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0
@@ -42,6 +44,8 @@ prepare() {
     # The copy must not test itself for ever.
     printf '#!/usr/bin/env bash\n' >"$scratch/repo/ci/tests/gates_test.sh"
     chmod +x "$scratch/repo/ci/tests/gates_test.sh"
+    # Installs nothing: setting up has tests of its own.
+    printf '#!/usr/bin/env bash\necho "setup.sh $*" >>"$CALLS"\nexit "${SETUP:-0}"\n' >"$scratch/repo/ci/setup.sh"
     cat >"$scratch/repo/README.md" <<'README'
 <!-- ci: test -->
 ```sh
@@ -138,6 +142,19 @@ fails determinism "*--json*second.json"
 fails guest "*--backend guest*"
 fails guest "*conform*"
 fails bench "bench *"
+
+prepare "everything begins with setting up, which may fail where guests are not required"
+expect 0 "$scratch/repo/.ci/run"
+[[ $(head -n 1 "$scratch/calls") == "setup.sh " ]] || fail "the machine was not set up first"
+SETUP=2 NO_KERNELS=1 expect 0 "$scratch/repo/.ci/run"
+expect_output "could not be set up for guests"
+expect_output "SKIPPED"
+SETUP=2 NO_KERNELS=1 DMLAB_GUESTS=required expect 1 "$scratch/repo/.ci/run"
+expect_output "==> guest FAILED"
+rm "$scratch/calls"
+DMLAB_GUESTS=none expect 0 "$scratch/repo/.ci/run"
+expect_output "SKIPPED: DMLAB_GUESTS=none"
+! grep -q "^setup.sh\|backend guest" "$scratch/calls" || fail "guests were prepared all the same"
 
 prepare "the gate 'selftest' fails with the tests of the gates"
 printf '#!/usr/bin/env bash\nexit 1\n' >"$scratch/repo/ci/tests/gates_test.sh"
