@@ -147,3 +147,57 @@ fn an_interrupt_leaves_an_older_record_whole_or_replaces_it_whole() {
     assert_eq!(ended(child).status.code(), Some(130));
     interrupted_record(&folder);
 }
+
+/// The programs that a build needs, none of which does anything but gcc, which never ends.
+fn endless_compiler(folder: &Folder) {
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let nothing = ["bc", "bison", "flex", "ld", "make", "perl", "tar", "xz", "dpkg-deb", "apt-cache", "apt-get"];
+    let scripts = nothing.iter().map(|name| (*name, "exit 0".to_owned()));
+    let gcc = format!("echo $$ >{}; while :; do /bin/sleep 60; done", folder.path().join("gcc.pid").display());
+    let setpriv = "exec /usr/bin/setpriv \"$@\"".to_owned();
+    for (name, body) in scripts.chain([("gcc", gcc), ("setpriv", setpriv)]) {
+        let path = bin.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupted_or_killed_build_leaves_neither_a_process_nor_a_file() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let folder = Folder::new();
+        endless_compiler(&folder);
+        let mut command = Command::new(binary());
+        command.args(["kernel", "build", "6.12-debug"]).env("PATH", folder.path().join("bin"));
+        command.env("XDG_CACHE_HOME", folder.path().join("cache"));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let compiler = eventually("the compiler never began", || {
+            std::fs::read_to_string(folder.path().join("gcc.pid")).ok().filter(|text| text.ends_with('\n'))
+        });
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        let output = ended(child);
+        if signal != Signal::SIGKILL {
+            assert_eq!(output.status.code(), Some(130), "{output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "interrupted\n");
+        }
+        let stat = format!("/proc/{}/stat", compiler.trim());
+        eventually("the compiler runs still", || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
+        assert!(!folder.path().join("cache").exists(), "nothing was made yet");
+    }
+}
+
+/// What comes of `what`, asked again and again.
+fn eventually<T>(why: &str, mut what: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = what() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "{why}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

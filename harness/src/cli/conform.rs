@@ -85,7 +85,7 @@ fn in_guests(
         interrupt,
     };
     let progress = Progress::new(0, false);
-    tour.run(&|title| progress.begin(title)).map_err(|error| Failure::Setup(error.to_string()))
+    tour.run(&|title| progress.begin(title)).map_err(guests::failure)
 }
 
 /// The kernel that a record is of, and the values of its cell.

@@ -13,8 +13,8 @@ use super::Failure;
 use super::args::{AccelWish, GuestWishes, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use crate::backend::guest::{self, Accel, Guests, Patience, Tour};
-use crate::kernels::{Kernel, STOCK, Store, Tools};
+use crate::backend::guest::{self, Accel, GuestError, Guests, Patience, Tour};
+use crate::kernels::{Kernel, STOCK, Store, ToolError, Tools};
 
 /// dmlab's folder below `XDG_CACHE_HOME`.
 fn cache() -> Result<PathBuf, Failure> {
@@ -30,10 +30,19 @@ pub(super) fn store() -> Result<Store, Failure> {
     Ok(Store::new(cache()?.join("kernels")))
 }
 
-/// The programs in `PATH`.
-pub(super) fn tools() -> Tools {
+/// The programs in `PATH`, which `interrupt` ends.
+pub(super) fn tools(interrupt: &Arc<AtomicBool>) -> Tools {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    Tools { path: std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect() }
+    let path = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    Tools { path, interrupt: Arc::clone(interrupt) }
+}
+
+/// Why guests could not be run, as a command's failure.
+pub(super) fn failure(error: GuestError) -> Failure {
+    match error {
+        GuestError::Tool(ToolError::Interrupted) => Failure::Interrupted,
+        error => Failure::Setup(error.to_string()),
+    }
 }
 
 /// Guests as they are wished for; says what people should know of them.
@@ -41,20 +50,20 @@ pub(super) fn guests(
     wishes: &GuestWishes,
     kernel: &Kernel,
     output: &Output,
-    interrupt: &AtomicBool,
+    interrupt: &Arc<AtomicBool>,
 ) -> Result<Guests, Failure> {
     let patience = wishes.patience.map_or(Patience::DEFAULT, Patience::of);
     let cache = cache()?;
-    let setup = |error: guest::GuestError| Failure::Setup(error.to_string());
     let accel = match wishes.accel {
         None => None,
         Some(AccelWish::Kvm) => Some(Accel::Kvm),
         Some(AccelWish::Tcg) => Some(Accel::Tcg),
     };
     if let Some(accel) = accel {
-        return Ok(Guests { tools: tools(), cache, patience, accel });
+        return Ok(Guests { tools: tools(interrupt), cache, patience, accel });
     }
-    let (guests, chosen) = Guests::on_this_machine(tools(), cache, patience, kernel, interrupt).map_err(setup)?;
+    let (guests, chosen) =
+        Guests::on_this_machine(tools(interrupt), cache, patience, kernel, interrupt).map_err(failure)?;
     if let Some(note) = chosen.note {
         output.note(&note);
     }
@@ -76,7 +85,7 @@ pub(super) fn tour(
     documents: &[Arc<Document>],
     kernels: &[Kernel],
     output: &Output,
-    interrupt: &AtomicBool,
+    interrupt: &Arc<AtomicBool>,
 ) -> Result<Vec<CellRecord>, Failure> {
     let Some(first) = kernels.first() else { return Ok(Vec::new()) };
     let guests = guests(&args.guests, first, output, interrupt)?;
@@ -93,7 +102,7 @@ pub(super) fn tour(
         interrupt,
     };
     let progress = Progress::new(0, selection.quiet);
-    tour.run(&|title| progress.begin(title)).map_err(|error| Failure::Setup(error.to_string()))
+    tour.run(&|title| progress.begin(title)).map_err(failure)
 }
 
 /// The first process of a guest.

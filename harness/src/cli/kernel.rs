@@ -2,7 +2,10 @@
 //!
 //! Not here: where they are kept (`kernels`), what a guest is (`backend::guest`).
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use dmlab_results::ExitCode;
 
@@ -10,31 +13,37 @@ use super::Failure;
 use super::args::{BootArgs, BuildArgs, FetchArgs, KernelArgs, KernelCommand};
 use super::guests;
 use super::output::Output;
+use super::progress::Progress;
 use crate::backend::guest::{End, hello};
-use crate::kernels::{BuildError, BuildWishes, STOCK, build, fetch, mutation_of};
+use crate::kernels::build::Told;
+use crate::kernels::fetch::FetchError;
+use crate::kernels::{BuildError, BuildWishes, STOCK, ToolError, build, fetch, mutation_of};
 
-pub(super) fn kernel(args: &KernelArgs, output: &Output, interrupt: &AtomicBool) -> Result<ExitCode, Failure> {
+pub(super) fn kernel(args: &KernelArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     match &args.command {
-        KernelCommand::Fetch(args) => fetch_all(args, output),
-        KernelCommand::Build(args) => build_all(args, output),
+        KernelCommand::Fetch(args) => fetch_all(args, output, interrupt),
+        KernelCommand::Build(args) => build_all(args, output, interrupt),
         KernelCommand::List => list(output),
         KernelCommand::Boot(args) => boot(args, output, interrupt),
     }
 }
 
-fn fetch_all(args: &FetchArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let (store, tools) = (guests::store()?, guests::tools());
+fn fetch_all(args: &FetchArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
+    let (store, tools) = (guests::store()?, guests::tools(interrupt));
     let names: Vec<&str> =
         if args.names.is_empty() { STOCK.into() } else { args.names.iter().map(String::as_str).collect() };
     for name in names {
-        let fetched = fetch(name, &store, &tools).map_err(|error| Failure::Setup(format!("{name}: {error}")))?;
+        let fetched = fetch(name, &store, &tools).map_err(|error| match error {
+            FetchError::Tool(ToolError::Interrupted) => Failure::Interrupted,
+            error => Failure::Setup(format!("{name}: {error}")),
+        })?;
         let how = if fetched.was_there { "is there already" } else { "fetched" };
         output.print(&format!("{name}: {how}: {} ({})", fetched.kernel.release, fetched.kernel.origin));
     }
     Ok(ExitCode::Ok)
 }
 
-fn build_all(args: &BuildArgs, output: &Output) -> Result<ExitCode, Failure> {
+fn build_all(args: &BuildArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let names = if args.names.is_empty() { build::names() } else { args.names.clone() };
     if args.list {
         for name in &names {
@@ -46,21 +55,43 @@ fn build_all(args: &BuildArgs, output: &Output) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::Ok);
     }
-    let (store, tools) = (guests::store()?, guests::tools());
+    let (store, tools) = (guests::store()?, guests::tools(interrupt));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = args.jobs.map_or(processors, usize::from);
     let wishes = BuildWishes { source: args.source.clone(), jobs };
+    let progress = Progress::new(names.len(), false);
+    let shown = Cell::new(None);
+    let told = |told: Told<'_>| match told {
+        Told::Note(text) => progress.aside(|| output.note(text)),
+        Told::Made { kernel, files, last, since } => {
+            progress.begin(format!("{kernel}: {files} files: {last}"));
+            let due = shown.get().unwrap_or(since) + NOTE_EVERY;
+            if progress.is_hidden() && Instant::now() >= due {
+                shown.set(Some(Instant::now()));
+                output.note(&format!("{kernel}: {files} files in {} s", since.elapsed().as_secs()));
+            }
+        }
+    };
     for name in &names {
-        let built = build(name, &store, &tools, &wishes, &|text| output.note(text));
+        let began = Instant::now();
+        let built = build(name, &store, &tools, &wishes, &told);
         let built = built.map_err(|error| match error {
             BuildError::Unknown { .. } => Failure::Usage(error.to_string()),
+            BuildError::Tool(ToolError::Interrupted) => Failure::Interrupted,
             error => Failure::Setup(format!("{name}: {error}")),
         })?;
-        let how = if built.was_there { "is there already" } else { "built" };
-        output.print(&format!("{name}: {how}: {}\n", built.kernel.release));
+        let how = match built.was_there {
+            true => "is there already".to_owned(),
+            false => format!("built in {} s", began.elapsed().as_secs()),
+        };
+        progress.aside(|| output.print(&format!("{name}: {how}: {}\n", built.kernel.release)));
+        progress.end();
     }
     Ok(ExitCode::Ok)
 }
+
+/// Without a terminal, a build says how far it is every so often.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
 
 fn list(output: &Output) -> Result<ExitCode, Failure> {
     let store = guests::store()?;
@@ -77,10 +108,10 @@ fn list(output: &Output) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Ok)
 }
 
-fn boot(args: &BootArgs, output: &Output, interrupt: &AtomicBool) -> Result<ExitCode, Failure> {
+fn boot(args: &BootArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let kernel = guests::store()?.find(&args.kernel).map_err(|error| Failure::Usage(error.to_string()))?;
     let guests = guests::guests(&args.wishes, &kernel, output, interrupt)?;
-    let booted = hello(&guests, &kernel, args.drill, interrupt).map_err(|error| Failure::Setup(error.to_string()))?;
+    let booted = hello(&guests, &kernel, args.drill, interrupt).map_err(guests::failure)?;
     if args.console {
         output.print(&booted.console.text());
     }

@@ -48,6 +48,8 @@ pub(crate) enum Failure {
     Setup(String),
     /// Something was left behind that should have been removed.
     Left(String),
+    /// Somebody wanted it to end; nothing is left behind.
+    Interrupted,
 }
 
 /// Runs the command line of this process.
@@ -103,6 +105,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Left(text)) => {
             output.error(&text);
             ExitCode::ExpectationFailed
+        }
+        Err(Failure::Interrupted) => {
+            output.note("interrupted");
+            ExitCode::Interrupted
         }
     }
 }

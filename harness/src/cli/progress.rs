@@ -36,6 +36,16 @@ impl Progress {
         self.0.tick();
     }
 
+    /// Whether nothing is drawn.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
+    /// Prints something, with the line out of the way.
+    pub(crate) fn aside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
     /// The exploration of `title` begins: to be fed with what it tells.
     pub(crate) fn exploring(&self, title: String) -> ExploreProgress<'_> {
         ExploreProgress { bar: &self.0, title, pace: Mutex::new(Pace::new(Instant::now())) }

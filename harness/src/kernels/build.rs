@@ -7,14 +7,20 @@
 //! Invariants: nothing is built without everything it needs being there, and what is missing is named with the command that
 //! installs it; a kernel of the same source, configuration, edits and compiler is not built twice; the configuration holds
 //! every line of `ci/kernel/debug.config`, or the build is refused. No root.
+//!
+//! Reading order: this file (what a kernel is made from, and what that needs), `site` (making it), `config`.
 //! Not here: booting.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+mod config;
+mod site;
+
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::edits::{EditError, Edits, MUTATIONS};
+use self::site::Site;
+use super::edits::{EditError, MUTATIONS};
 use super::store::{Kernel, Store, StoreError};
 use super::tools::{ToolError, Tools};
 
@@ -27,7 +33,7 @@ pub const DEBUG: &str = "6.12-debug";
 const CONFIG: &str = include_str!("../../../ci/kernel/debug.config");
 
 /// What building needs beside apt and dpkg-deb.
-const PROGRAMS: &[&str] = &["bc", "bison", "flex", "gcc", "ld", "make", "perl", "tar", "xz"];
+const PROGRAMS: &[&str] = &["bc", "bison", "flex", "gcc", "ld", "make", "perl", "setpriv", "tar", "xz"];
 
 /// Headers that programs of the kernel's build include, and Debian's packages of them.
 const HEADERS: &[(&str, &str)] = &[("gelf.h", "libelf-dev")];
@@ -64,6 +70,28 @@ pub enum BuildError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The package cannot be unpacked.
+    #[error(
+        "{path} cannot be unpacked: {said}; if it is damaged, `apt-get download linux-source-{SERIES}` fetches it again"
+    )]
+    Package {
+        /// The package.
+        path: String,
+        /// What dpkg-deb or tar said.
+        said: String,
+    },
+    /// The disk is too small.
+    #[error(
+        "{path} has {free_mib} MiB left, and building needs {need_mib} MiB; XDG_CACHE_HOME can lead to another disk"
+    )]
+    Space {
+        /// Where.
+        path: String,
+        /// What is left.
+        free_mib: u64,
+        /// What is needed.
+        need_mib: u64,
+    },
     /// A file.
     #[error("{path}: {error}")]
     Io {
@@ -71,6 +99,34 @@ pub enum BuildError {
         path: String,
         /// Why.
         error: io::Error,
+    },
+}
+
+impl BuildError {
+    /// What a failure while `package` is unpacked means.
+    fn package(package: &Path, error: ToolError) -> Self {
+        match error {
+            ToolError::Failed { said, .. } => Self::Package { path: text(package), said },
+            error => Self::Tool(error),
+        }
+    }
+}
+
+/// What a build tells of itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// Something begins, in words.
+    Note(&'a str),
+    /// A file was made.
+    Made {
+        /// For which kernel.
+        kernel: &'a str,
+        /// The files that were made so far.
+        files: u64,
+        /// Its name.
+        last: &'a str,
+        /// When the first was begun.
+        since: Instant,
     },
 }
 
@@ -97,7 +153,7 @@ pub struct Built {
     pub was_there: bool,
 }
 
-/// Builds the kernel of this name into the store, unless it is there; `say` is told what is done.
+/// Builds the kernel of this name into the store, unless it is there; `told` hears what is done.
 ///
 /// # Errors
 /// As [`BuildError`]; the store stays as it was.
@@ -106,7 +162,7 @@ pub fn build(
     store: &Store,
     tools: &Tools,
     wishes: &BuildWishes,
-    say: &dyn Fn(&str),
+    told: &dyn Fn(Told<'_>),
 ) -> Result<Built, BuildError> {
     if !names().iter().any(|known| known == name) {
         return Err(BuildError::Unknown { wanted: name.to_owned() });
@@ -123,17 +179,12 @@ pub fn build(
         return Ok(Built { kernel, was_there: true });
     }
     let place = store.root().join(".build").join(&source.identity);
-    fs::create_dir_all(&place).map_err(io(&place))?;
-    let lock = File::create(place.join("lock")).map_err(io(&place))?;
-    lock.lock().map_err(io(&place))?;
-    let site = Site { tools, place: &place, jobs: wishes.jobs.max(1) };
-    if !site.tree().join("Makefile").is_file() {
-        say(&format!("unpacking {}", source.identity));
-        site.unpack(&source)?;
-    }
-    site.configure(say)?;
+    let site = Site::enter(tools, &place, wishes.jobs.max(1), told)?;
+    check_space(&place, if site.tree().exists() { OBJECTS_MIB } else { TREE_MIB + OBJECTS_MIB })?;
+    site.unpack(&source)?;
+    site.configure()?;
     site.put_edits(edits.as_ref())?;
-    say(&format!("building {name}: a few minutes the first time, less for the ones after it"));
+    told(Told::Note(&format!("building {name}: minutes the first time, less for those after it")));
     let image = site.make_image(name)?;
     let origin = edits.map_or_else(|| "everything that watches".to_owned(), |edits| edits.about);
     let kernel = store.install(name, &origin, &inputs, |folder| {
@@ -156,9 +207,29 @@ fn check_needs(tools: &Tools) -> Result<(), BuildError> {
     }
     for (header, package) in HEADERS {
         let include = ["-E", "-include", *header, "-x", "c", "/dev/null"];
-        if tools.output(Path::new("/"), "gcc", &include).is_err() {
+        let found = tools.output(Path::new("/"), "gcc", &include);
+        if let Err(ToolError::Interrupted) = found {
+            return Err(ToolError::Interrupted.into());
+        }
+        if found.is_err() {
             return Err(BuildError::Header { header: (*header).to_owned(), package: (*package).to_owned() });
         }
+    }
+    Ok(())
+}
+
+/// What a source tree takes, with the archive and the package that it comes from.
+const TREE_MIB: u64 = 2200;
+
+/// What objects take.
+const OBJECTS_MIB: u64 = 600;
+
+/// Whether there is room: what a full disk does to a compiler is hard to read.
+fn check_space(place: &Path, need_mib: u64) -> Result<(), BuildError> {
+    let found = nix::sys::statvfs::statvfs(place).map_err(|error| io(place)(error.into()))?;
+    let free_mib = (found.blocks_available() * found.fragment_size()) >> 20;
+    if free_mib < need_mib {
+        return Err(BuildError::Space { path: text(place), free_mib, need_mib });
     }
     Ok(())
 }
@@ -181,7 +252,11 @@ impl Source {
     fn find(tools: &Tools, wishes: &BuildWishes) -> Result<Self, BuildError> {
         let package = format!("linux-source-{SERIES}");
         let fields = match &wishes.source {
-            Some(file) => tools.output(Path::new("/"), "dpkg-deb", &["-f", &text(file), "Package", "Version"])?,
+            Some(file) => {
+                let file = &fs::canonicalize(file).map_err(io(file))?;
+                let fields = tools.output(Path::new("/"), "dpkg-deb", &["-f", &text(file), "Package", "Version"]);
+                fields.map_err(|error| BuildError::package(file, error))?
+            }
             None => tools.output(Path::new("/"), "apt-cache", &["show", "--no-all-versions", &package])?,
         };
         let fields = String::from_utf8_lossy(&fields).into_owned();
@@ -202,147 +277,6 @@ impl Source {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Where kernels are built.
-struct Site<'a> {
-    tools: &'a Tools,
-    place: &'a Path,
-    jobs: usize,
-}
-
-impl Site<'_> {
-    fn tree(&self) -> PathBuf {
-        self.place.join("source")
-    }
-
-    fn objects(&self) -> PathBuf {
-        self.place.join("objects")
-    }
-
-    /// Sources as they were before any mutation.
-    fn originals(&self) -> PathBuf {
-        self.place.join("originals")
-    }
-
-    fn unpack(&self, source: &Source) -> Result<(), BuildError> {
-        let work = tempfile::tempdir_in(self.place).map_err(io(self.place))?;
-        let package = format!("linux-source-{SERIES}");
-        let file = match &source.file {
-            Some(file) => fs::canonicalize(file).map_err(io(file))?,
-            None => {
-                self.tools.output(work.path(), "apt-get", &["download", &package])?;
-                let entries = fs::read_dir(work.path()).map_err(io(work.path()))?.flatten();
-                let deb =
-                    entries.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "deb"));
-                deb.ok_or_else(|| BuildError::Source(format!("apt-get download {package} left no package")))?
-            }
-        };
-        self.tools.output(work.path(), "dpkg-deb", &["-x", &text(&file), "package"])?;
-        let archive = work.path().join(format!("package/usr/src/{package}.tar.xz"));
-        let tree = work.path().join("tree");
-        fs::create_dir(&tree).map_err(io(&tree))?;
-        self.tools.output(&tree, "tar", &["-xJf", &text(&archive), "--strip-components=1"])?;
-        fs::rename(&tree, self.tree()).map_err(io(&tree))
-    }
-
-    fn make(&self, args: &[&str]) -> Result<(), ToolError> {
-        let (tree, objects) = (text(&self.tree()), format!("O={}", text(&self.objects())));
-        // The same sources give the same image.
-        let fixed = ["KBUILD_BUILD_USER=dmlab", "KBUILD_BUILD_HOST=dmlab", "KBUILD_BUILD_TIMESTAMP=1970-01-01"];
-        let mut all = vec!["-s", "-C", &tree, &objects, "ARCH=x86_64"];
-        all.extend(fixed.iter().chain(args));
-        self.tools.output(self.place, "make", &all).map(drop)
-    }
-
-    /// tinyconfig and the fragment; nothing if that is what it was made from.
-    fn configure(&self, say: &dyn Fn(&str)) -> Result<(), BuildError> {
-        let (objects, mark) = (self.objects(), self.objects().join("dmlab.config"));
-        if fs::read_to_string(&mark).is_ok_and(|made_from| made_from == CONFIG) {
-            return Ok(());
-        }
-        say("configuring");
-        fs::create_dir_all(&objects).map_err(io(&objects))?;
-        self.make(&["tinyconfig"])?;
-        let path = objects.join(".config");
-        let tiny = fs::read_to_string(&path).map_err(io(&path))?;
-        fs::write(&path, merged(&tiny, CONFIG)).map_err(io(&path))?;
-        self.make(&["olddefconfig"])?;
-        let config = fs::read_to_string(&path).map_err(io(&path))?;
-        let lost = lost_lines(CONFIG, &config);
-        if !lost.is_empty() {
-            return Err(BuildError::Config(lost.join(", ")));
-        }
-        fs::write(&mark, CONFIG).map_err(io(&mark))
-    }
-
-    /// Makes the tree that of a mutation, or of none. What is as it should be is not written, so that it is not compiled.
-    fn put_edits(&self, edits: Option<&Edits>) -> Result<(), BuildError> {
-        let (tree, originals) = (self.tree(), self.originals());
-        let mut read = |file: &str| {
-            let kept = originals.join(file);
-            fs::read_to_string(if kept.is_file() { kept } else { tree.join(file) })
-        };
-        let mut wanted = match edits {
-            Some(edits) => edits.apply(&mut read)?,
-            None => BTreeMap::new(),
-        };
-        let all = MUTATIONS.iter().filter_map(|(name, text)| Edits::parse(name, text).ok());
-        let files: Vec<String> =
-            all.flat_map(|edits| edits.files().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
-        for file in files.iter().filter(|file| originals.join(file).is_file()) {
-            if !wanted.contains_key(file) {
-                wanted.insert(file.clone(), read(file).map_err(io(&originals.join(file)))?);
-            }
-        }
-        for (file, content) in &wanted {
-            let (place, kept) = (tree.join(file), originals.join(file));
-            let before = fs::read_to_string(&place).map_err(io(&place))?;
-            if !kept.is_file() {
-                let folder = kept.parent().unwrap_or(&originals);
-                fs::create_dir_all(folder).map_err(io(folder))?;
-                fs::write(&kept, &before).map_err(io(&kept))?;
-            }
-            if before != *content {
-                fs::write(&place, content).map_err(io(&place))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn make_image(&self, name: &str) -> Result<PathBuf, BuildError> {
-        let flavour = name.strip_prefix(SERIES).unwrap_or(name);
-        self.make(&[&format!("-j{}", self.jobs), &format!("LOCALVERSION={flavour}"), "bzImage"])?;
-        Ok(self.objects().join("arch/x86/boot/bzImage"))
-    }
-}
-
-/// A configuration in which the lines of `fragment` stand in place of what was said of the same.
-fn merged(config: &str, fragment: &str) -> String {
-    let keys: Vec<&str> = options(fragment).map(|(key, _)| key).collect();
-    let said = |line: &&str| {
-        let key = line.strip_prefix("# ").unwrap_or(line).split(['=', ' ']).next().unwrap_or_default();
-        !keys.contains(&key)
-    };
-    let kept = config.lines().filter(said).map(|line| format!("{line}\n"));
-    let added = options(fragment).map(|(key, value)| match value {
-        "n" => format!("# {key} is not set\n"),
-        value => format!("{key}={value}\n"),
-    });
-    kept.chain(added).collect()
-}
-
-/// Lines of a fragment that a configuration does not have.
-fn lost_lines(fragment: &str, config: &str) -> Vec<String> {
-    let has = |key: &str, value: &str| match value {
-        "n" => !config.lines().any(|line| line.starts_with(&format!("{key}="))),
-        value => config.lines().any(|line| line == format!("{key}={value}")),
-    };
-    options(fragment).filter(|(key, value)| !has(key, value)).map(|(key, value)| format!("{key}={value}")).collect()
-}
-
-fn options(fragment: &str) -> impl Iterator<Item = (&str, &str)> {
-    fragment.lines().filter(|line| line.starts_with("CONFIG_")).filter_map(|line| line.trim_end().split_once('='))
 }
 
 #[cfg(test)]
@@ -366,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_the_command_that_installs_it() {
         let folder = tempfile::tempdir().unwrap();
-        let tools = Tools { path: vec![folder.path().to_owned()] };
+        let tools = Tools { path: vec![folder.path().to_owned()], ..Tools::default() };
         let store = Store::new(folder.path().join("store"));
         let wrong = || build(DEBUG, &store, &tools, &BuildWishes::default(), &|_| {}).err().unwrap().to_string();
         for program in PROGRAMS.iter().chain(&["dpkg-deb"]) {
@@ -384,96 +318,113 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    #[test]
-    fn the_fragment_replaces_what_was_said_and_what_is_lost_is_told() {
-        let fragment = "# words\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=8\n";
-        let config = merged("CONFIG_A=m\n# CONFIG_C is not set\nCONFIG_B=y\nCONFIG_AB=y\n", fragment);
-        assert_eq!(config, "CONFIG_AB=y\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=8\n");
-        assert_eq!(lost_lines(fragment, &config), Vec::<String>::new());
-        assert_eq!(lost_lines(fragment, "CONFIG_B=y\nCONFIG_C=16\n"), ["CONFIG_A=y", "CONFIG_B=n", "CONFIG_C=8"]);
-    }
-
-    #[test]
-    fn a_tree_goes_from_one_mutation_to_another_and_back_to_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let tools = Tools::default();
-        let site = Site { tools: &tools, place: folder.path(), jobs: 1 };
-        let read = |file: &str| fs::read_to_string(site.tree().join(file)).unwrap();
-        let snap = "drivers/md/dm-snap.c";
-        fs::create_dir_all(folder.path()).unwrap();
-        // Two mutations look for lines of snapshot_ctr: one tree for each.
-        let only =
-            |wanted: &str| Edits::parse(wanted, MUTATIONS.iter().find(|(name, _)| *name == wanted).unwrap().1).unwrap();
-        let place = site.tree().join("drivers/md");
-        fs::create_dir_all(&place).unwrap();
-        fs::write(
-            place.join("dm-snap.c"),
-            "static int snapshot_ctr(void)\n{\n\t\tti->error = \"Chunk size not set\";\n\t\tr = -EINVAL;\n}\n\
-             static uint32_t __minimum_chunk_size(void)\n{\n\tunsigned int chunk_size = rounddown_pow_of_two(UINT_MAX);\n}\n",
-        )
-        .unwrap();
-        let before = read(snap);
-        site.put_edits(Some(&only("zero-chunk"))).unwrap();
-        assert!(!read(snap).contains("-EINVAL") && read(snap).contains("rounddown"));
-        site.put_edits(Some(&only("origin-boundary"))).unwrap();
-        assert!(read(snap).contains("-EINVAL") && read(snap).contains("chunk_size = 0;"));
-        site.put_edits(None).unwrap();
-        assert_eq!(read(snap), before);
-        let modified = fs::metadata(place.join("dm-snap.c")).unwrap().modified().unwrap();
-        site.put_edits(None).unwrap();
-        assert_eq!(
-            fs::metadata(place.join("dm-snap.c")).unwrap().modified().unwrap(),
-            modified,
-            "it is not written again"
+    /// Stand-ins for the programs that do what the real ones would, on a tree of a few lines; `bz_image` is what make does
+    /// for the image, with `$o` as the folder of objects.
+    fn stand_ins(bin: &Path, bz_image: &str) -> Tools {
+        fs::create_dir(bin).unwrap();
+        for program in PROGRAMS {
+            script(bin, program, "exit 0");
+        }
+        script(bin, "setpriv", "exec /usr/bin/setpriv \"$@\"");
+        script(bin, "gcc", "echo 12.2.0");
+        script(bin, "apt-cache", "echo 'Package: linux-source-6.12'; echo 'Version: 6.12.1-1'");
+        script(bin, "apt-get", ": >a.deb");
+        script(bin, "dpkg-deb", "mkdir -p package/usr/src; : >package/usr/src/linux-source-6.12.tar.xz");
+        script(bin, "tar", ": >Makefile");
+        script(
+            bin,
+            "make",
+            &format!(
+                "PATH=/usr/bin:/bin\n\
+                 for a in \"$@\"; do case $a in O=*) o=${{a#O=}};; esac; last=$a; done\n\
+                 case $last in tinyconfig) echo '# CONFIG_SMP is not set' >$o/.config;;\n\
+                 bzImage) echo '  CC      init/main.o'; {bz_image};; esac"
+            ),
         );
-        // A source that is another one refuses the edit and stays as it is.
-        let error = site.put_edits(Some(&only("cow-semaphore"))).unwrap_err().to_string();
-        assert!(error.starts_with("cow-semaphore.edit:"), "{error}");
-        assert_eq!(read(snap), before);
+        Tools { path: vec![bin.to_owned()], ..Tools::default() }
     }
 
-    /// Stand-ins for the programs that do what the real ones would, on a tree of a few lines.
     #[test]
     fn a_kernel_is_built_once_from_the_same_inputs_and_keeps_every_line_of_the_fragment() {
         let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join("bin");
-        fs::create_dir(&bin).unwrap();
-        for program in PROGRAMS {
-            script(&bin, program, "exit 0");
-        }
-        script(&bin, "gcc", "echo 12.2.0");
-        script(&bin, "apt-cache", "echo 'Package: linux-source-6.12'; echo 'Version: 6.12.1-1'");
-        script(&bin, "apt-get", ": >a.deb");
-        script(&bin, "dpkg-deb", "mkdir -p package/usr/src; : >package/usr/src/linux-source-6.12.tar.xz");
-        script(&bin, "tar", ": >Makefile");
-        let image = "printf '\\000%.0s' $(seq 514) >$image; printf HdrS >>$image; printf '\\000%.0s' $(seq 8) >>$image; \
+        let image = "mkdir -p $o/arch/x86/boot; image=$o/arch/x86/boot/bzImage; \
+                     printf '\\000%.0s' $(seq 514) >$image; printf HdrS >>$image; printf '\\000%.0s' $(seq 8) >>$image; \
                      printf '\\000\\001' >>$image; printf '\\000%.0s' $(seq 240) >>$image; printf '6.12.1-debug\\000' \
                      >>$image; printf '\\000%.0s' $(seq 300) >>$image";
-        script(
-            &bin,
-            "make",
-            &format!(
-                "PATH=/usr/bin:/bin; echo \"$@\" >>../../../made 2>/dev/null || echo \"$@\" >>made\n\
-                 for a in \"$@\"; do case $a in O=*) o=${{a#O=}};; esac; last=$a; done\n\
-                 case $last in tinyconfig) echo '# CONFIG_SMP is not set' >$o/.config;;\n\
-                 bzImage) mkdir -p $o/arch/x86/boot; image=$o/arch/x86/boot/bzImage; {image};; esac"
-            ),
-        );
-        let tools = Tools { path: vec![bin] };
+        let tools = stand_ins(&folder.path().join("bin"), image);
         let store = Store::new(folder.path().join("kernels"));
         let said = RefCell::new(Vec::new());
-        let say = |text: &str| said.borrow_mut().push(text.to_owned());
+        let say = |told: Told<'_>| match told {
+            Told::Note(text) => said.borrow_mut().push(text.to_owned()),
+            Told::Made { kernel, files, last, .. } => said.borrow_mut().push(format!("{kernel} {files} {last}")),
+        };
         let built =
             build(DEBUG, &store, &tools, &BuildWishes::default(), &say).unwrap_or_else(|error| panic!("{error}"));
         assert!(!built.was_there);
         assert_eq!(built.kernel.release, "6.12.1-debug");
         let config = fs::read_to_string(store.root().join(DEBUG).join("config")).unwrap();
-        assert_eq!(lost_lines(CONFIG, &config), Vec::<String>::new());
-        assert_eq!(said.borrow().len(), 3, "{said:?}");
+        assert_eq!(config::lost_lines(CONFIG, &config), Vec::<String>::new());
+        assert_eq!(said.borrow()[3..], ["6.12-debug 1 init/main.o"], "{said:?}");
         let again =
             build(DEBUG, &store, &tools, &BuildWishes::default(), &say).unwrap_or_else(|error| panic!("{error}"));
         assert!(again.was_there);
-        assert_eq!(said.borrow().len(), 3, "nothing was done");
+        assert_eq!(said.borrow().len(), 4, "nothing was done");
+    }
+
+    #[test]
+    fn an_interrupted_build_leaves_no_half_built_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = stand_ins(&folder.path().join("bin"), "echo >$o/half.o; sleep 100");
+        let store = Store::new(folder.path().join("kernels"));
+        let interrupt = std::sync::Arc::clone(&tools.interrupt);
+        // As soon as there is something half built.
+        let told = |told: Told<'_>| {
+            if let Told::Made { .. } = told {
+                interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        };
+        let error = build(DEBUG, &store, &tools, &BuildWishes::default(), &told).err().unwrap();
+        assert!(matches!(error, BuildError::Tool(ToolError::Interrupted)), "{error}");
+        let names = |folder: &Path| {
+            let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = entries.collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(store.root()), [".build"]);
+        assert_eq!(names(&store.root().join(".build/linux-source-6.12_6.12.1-1")), ["lock", "source"]);
+    }
+
+    #[test]
+    fn a_package_that_is_damaged_is_named_with_the_command_that_fetches_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = stand_ins(&folder.path().join("bin"), "exit 1");
+        let store = Store::new(folder.path().join("kernels"));
+        let deb = folder.path().join("a.deb");
+        let wishes = BuildWishes { source: Some(deb.clone()), ..BuildWishes::default() };
+        let wrong = || build(DEBUG, &store, &tools, &wishes, &|_| {}).err().unwrap().to_string();
+        assert!(wrong().starts_with(&format!("{}: No such file", deb.display())), "{}", wrong());
+        fs::write(&deb, "no archive").unwrap();
+        let says = |then: &str| {
+            let fields = "echo 'Package: linux-source-6.12'; echo 'Version: 6.12.1-1'";
+            script(&tools.path[0], "dpkg-deb", &format!("case $1 in -f) {fields};; *) {then};; esac"));
+        };
+        says("echo 'unexpected end of file' >&2; exit 2");
+        let fetch = "if it is damaged, `apt-get download linux-source-6.12` fetches it again";
+        let path = fs::canonicalize(&deb).unwrap();
+        assert_eq!(wrong(), format!("{} cannot be unpacked: unexpected end of file; {fetch}", path.display()));
+        script(&tools.path[0], "dpkg-deb", "echo 'no Debian archive' >&2; exit 2");
+        assert_eq!(wrong(), format!("{} cannot be unpacked: no Debian archive; {fetch}", path.display()));
+    }
+
+    #[test]
+    fn a_disk_without_room_is_told_before_anything_is_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        let need_mib = u64::MAX >> 20;
+        let error = check_space(folder.path(), need_mib).unwrap_err().to_string();
+        let end = format!("MiB left, and building needs {need_mib} MiB; XDG_CACHE_HOME can lead to another disk");
+        assert!(error.starts_with(&*text(folder.path())) && error.ends_with(&end), "{error}");
+        assert!(check_space(folder.path(), 0).is_ok());
     }
 
     #[test]

@@ -254,8 +254,9 @@ mod tests {
              printf '6.1.0-5 x' | dd of=$3/boot/vmlinuz-x bs=1 seek=768 conv=notrunc 2>/dev/null",
         );
         script("xz", "exit 1");
+        script("setpriv", "exec /usr/bin/setpriv \"$@\"");
         let path = vec![folder.path().to_owned()];
-        let (store, tools) = (Store::new(folder.path().join("store")), Tools { path });
+        let (store, tools) = (Store::new(folder.path().join("store")), Tools { path, ..Tools::default() });
         for was_there in [false, true] {
             let fetched = fetch("6.1", &store, &tools).unwrap();
             assert_eq!((fetched.kernel.release.as_str(), fetched.was_there), ("6.1.0-5", was_there));

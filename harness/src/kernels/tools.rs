@@ -1,11 +1,16 @@
 //! Other programs: where they are, what they said, and which command installs those that are missing.
 //!
-//! Invariants: a program runs without a terminal and without input; what it says when it fails stands in the error.
-//! Not here: qemu, which is supervised (`backend::guest`).
+//! Invariants: a program runs without a terminal and without input; what it says when it fails stands in the error; an
+//! interrupt ends it, with all that it has started.
+//! Not here: running it (`child`); qemu, which is supervised (`backend::guest`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::child::{self, Stopped};
 
 /// Programs that dmlab may want, and Debian's packages of them.
 const PACKAGES: &[(&str, &str)] = &[
@@ -27,11 +32,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("zstd", "zstd"),
 ];
 
-/// The folders in which programs are looked for.
+/// The folders in which programs are looked for, and what ends those that run.
 #[derive(Clone, Debug, Default)]
 pub struct Tools {
     /// As `PATH` has them.
     pub path: Vec<PathBuf>,
+    /// Set when nobody wants to wait any longer: programs end, and no other one is started.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// A program is missing, or it failed.
@@ -55,6 +62,9 @@ pub enum ToolError {
         /// The end of what it said.
         said: String,
     },
+    /// It was ended, because somebody wanted dmlab to end.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Tools {
@@ -75,29 +85,46 @@ impl Tools {
     /// # Errors
     /// As [`ToolError`].
     pub fn output(&self, folder: &Path, name: &str, args: &[&str]) -> Result<Vec<u8>, ToolError> {
-        self.filter(folder, name, args, Stdio::null())
+        self.run(folder, name, args, Stdio::null(), &mut |_| {})
     }
 
-    /// The same with a file as standard input.
+    /// The same; `on_line` hears of each line that it writes, at once.
     ///
     /// # Errors
     /// As [`ToolError`].
-    pub fn filter(&self, folder: &Path, name: &str, args: &[&str], input: Stdio) -> Result<Vec<u8>, ToolError> {
+    pub fn watched(
+        &self,
+        folder: &Path,
+        name: &str,
+        args: &[&str],
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Vec<u8>, ToolError> {
+        self.run(folder, name, args, Stdio::null(), on_line)
+    }
+
+    fn run(
+        &self,
+        folder: &Path,
+        name: &str,
+        args: &[&str],
+        input: Stdio,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Vec<u8>, ToolError> {
         let program = self.find(name)?;
         let failed = |status: String, said: &[u8]| ToolError::Failed {
             command: [&[name], args].concat().join(" "),
             status,
             said: last_lines(&String::from_utf8_lossy(said)),
         };
-        let mut command = Command::new(program);
-        command.args(args).current_dir(folder).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = child::command(&self.find("setpriv")?, &program);
         // Texts that are read are English ones.
-        command.env("LC_ALL", "C");
-        let output = command.output().map_err(|error| failed(error.to_string(), b""))?;
-        if !output.status.success() {
-            return Err(failed(output.status.to_string(), &output.stderr));
+        command.args(args).current_dir(folder).stdin(input).env("LC_ALL", "C");
+        match child::run(&mut command, &self.interrupt, on_line) {
+            Ok(ran) if ran.status.success() => Ok(ran.stdout),
+            Ok(ran) => Err(failed(ran.status.to_string(), &ran.stderr)),
+            Err(Stopped::Io(error)) => Err(failed(error.to_string(), b"")),
+            Err(Stopped::Interrupted) => Err(ToolError::Interrupted),
         }
-        Ok(output.stdout)
     }
 
     /// The content of a file, unpacked as the end of its name says.
@@ -121,13 +148,18 @@ impl Tools {
                 return Ok(bytes);
             }
         };
-        self.filter(Path::new("/"), program, &["-d", "-c"], Stdio::from(file))
+        self.run(Path::new("/"), program, &["-d", "-c"], Stdio::from(file), &mut |_| {})
     }
 }
 
 /// The last lines of what a program said.
 fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    // A make below a make below a make says only that the one below has failed.
+    let says_why = |line: &&str| !line.starts_with("make[") && !line.starts_with("make:");
+    if lines.iter().any(says_why) {
+        lines.retain(says_why);
+    }
     lines[lines.len().saturating_sub(SAID_LINES)..].join("; ")
 }
 
@@ -139,7 +171,7 @@ mod tests {
     use super::*;
 
     fn tools() -> Tools {
-        Tools { path: vec![PathBuf::from("/usr/bin"), PathBuf::from("/bin")] }
+        Tools { path: vec![PathBuf::from("/usr/bin"), PathBuf::from("/bin")], ..Tools::default() }
     }
 
     #[test]

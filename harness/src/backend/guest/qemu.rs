@@ -157,7 +157,7 @@ mod tests {
         let machine = Machine { image: Path::new("k"), initramfs: b"", accel: Accel::Tcg, memory_mib: 256 };
         let path = tempfile::tempdir().unwrap();
         std::fs::write(path.path().join("setpriv"), "").unwrap();
-        let tools = Tools { path: vec![path.path().to_owned()] };
+        let tools = Tools { path: vec![path.path().to_owned()], ..Tools::default() };
         let error = Process::start(&machine, &tools).err().map(|error| error.to_string());
         let expected = "qemu-system-x86_64 is not installed; `apt install qemu-system-x86` installs it";
         assert_eq!(error.as_deref(), Some(expected));
