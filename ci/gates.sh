@@ -105,9 +105,9 @@ gate_guest() {
 
 about_bench="the benches compile, and each runs once"
 gate_bench() {
-    # The bench targets only, or the unit tests would run once more; an error if there are none. With the profile that
-    # the main job was built with, because one pass says nothing about speed and needs no second build of everything.
-    cargo bench --package dmlab --profile release --bench '*' -- --test
+    # The bench targets only, or the unit tests would run once more; an error if there are none. With the profile of the
+    # tests, because one pass says nothing about speed, and all that benches need was built with that profile already.
+    cargo bench --package dmlab --profile dev --bench '*' -- --test
 }
 
 # Runs what the README tells its readers to run.

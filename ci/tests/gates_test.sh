@@ -114,7 +114,7 @@ for call in "test --workspace" "fmt --all --check" "clippy --workspace --all-tar
     "run --quiet --package dmlab-tidy" "doc --workspace --no-deps" "run --release -- run" \
     "run --release --quiet -- run --backend guest --kernel 6.1,6.12 --junit target/guest/guest.xml --markdown target/guest/guest.md --artefacts target/guest/artefacts" \
     "run --release --quiet -- conform --kernel 6.1,6.12 --json target/guest/conform.json --artefacts target/guest/artefacts" \
-    "bench --package dmlab --profile release --bench * -- --test"; do
+    "bench --package dmlab --profile dev --bench * -- --test"; do
     grep -qxF -- "$call" "$scratch/calls" || fail "'cargo $call' was not called"
 done
 
