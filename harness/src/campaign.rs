@@ -89,7 +89,8 @@ pub fn run_on_kernel(
     }
     let kernel = plan.kernel.as_ref().expect("a plan for a kernel has one");
     let started = Instant::now();
-    let (ending, performance) = perform(kernel, &plan.scenario, plan.seed, watch, detectors, interrupt);
+    let (ending, performance) =
+        perform(kernel, (&plan.scenario, plan.errand.clone()), plan.seed, watch, detectors, interrupt);
     let mut judgement = judge_kernel(&ending, &performance);
     let mut record = record(plan, &judgement, &performance, &Peaks::default());
     let unseen = unseen(plan);

@@ -18,6 +18,7 @@ use dmlab_units::Seed;
 use serde_json::json;
 
 use crate::backend::kernel::RunningKernel;
+use crate::script::Errand;
 
 pub use self::explore::{ExplorePlan, ExploreWishes, ParseShardError, Shard};
 pub use self::history::AS_OF;
@@ -103,6 +104,8 @@ pub struct Wishes {
     pub explore: ExploreWishes,
     /// The kernel to run on in place of the engine.
     pub kernel: Option<Arc<RunningKernel>>,
+    /// What is done beside the steps, for conformance.
+    pub errand: Option<Arc<Errand>>,
 }
 
 /// One cell on one runtime.
@@ -124,6 +127,8 @@ pub struct Plan {
     pub explore: ExplorePlan,
     /// The kernel, of [`RunOn::Kernel`].
     pub kernel: Option<Arc<RunningKernel>>,
+    /// What is done beside the steps, where the clock measures.
+    pub errand: Option<Arc<Errand>>,
     /// Why it is not run at all, if so.
     pub skip: Option<String>,
 }
@@ -167,6 +172,7 @@ impl Plan {
                     explore: ExplorePlan::of(&scenario, run_on, wishes),
                     scenario: Arc::clone(&scenario),
                     kernel: None,
+                    errand: wishes.errand.clone(),
                     skip,
                 });
             }

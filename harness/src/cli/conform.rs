@@ -3,6 +3,7 @@
 //! Invariants: every cell of every kernel is a row, also those that could not be run; what differs is printed.
 //! Not here: comparing ([`crate::conform`]), guests ([`crate::backend::guest`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,32 +17,47 @@ use super::output::Output;
 use super::progress::Progress;
 use super::{Failure, guests, select};
 use crate::backend::guest::{KERNEL_AXIS, Tour};
+use crate::conform::across::Across;
 use crate::conform::explained::{Explained, SHIPPED};
 use crate::conform::report::Conformance;
 use crate::conform::{Seen, sides};
 use crate::kernels::Kernel;
-use crate::script::Trace;
+use crate::script::{Errand, Trace};
 
 pub(super) fn conform(args: &ConformArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let mut explained = explained(args)?;
-    let select::Selected { documents, errors } = select::select(&args.scenarios, None, output)?;
+    let select::Selected { mut documents, errors } = select::select(&args.scenarios, None, output)?;
     if !errors.is_empty() {
         return Err(Failure::Usage(errors));
     }
     let kernels = guests::kernels(&args.kernel)?;
-    let records = in_guests(args, &documents, &kernels, output, interrupt)?;
+    let mut errands: BTreeMap<String, Errand> =
+        documents.iter().map(|document| (document.file().to_owned(), Errand::default())).collect();
+    let across = across(args, interrupt)?;
+    for (document, errand) in across.iter().flat_map(Across::documents) {
+        documents.push(Arc::clone(document));
+        errands.insert(document.file().to_owned(), errand.clone());
+    }
+    let records = in_guests(args, (&documents, &errands), &kernels, output, interrupt)?;
     let mut conformance = Conformance::default();
     for record in &records {
         let (name, cell) = kernel_and_cell(record);
         let Some(document) = documents.iter().find(|document| document.id() == record.scenario) else { continue };
         let theirs = sides::kernel(record);
+        let release = release_of(name, &kernels);
         let ours = match theirs.verdict {
             // What the kernel left out is not compared.
             Verdict::Skip => Seen { trace: Trace::default(), ..theirs.clone() },
-            _ => engine(Seed(record.seed), document, &cell, release_of(name, &kernels), interrupt)?,
+            _ => engine((Seed(record.seed), errands.get(document.file())), document, &cell, release, interrupt)?,
         };
         let words: Vec<String> = cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
-        conformance.compare((&record.scenario, &words.join(" "), name), &ours, &theirs, &mut explained);
+        let title = across.as_ref().and_then(|across| across.title(&record.scenario, name));
+        let (scenario, cell) = title.unwrap_or_else(|| (record.scenario.clone(), words.join(" ")));
+        conformance.compare((&scenario, &cell, name), &ours, &theirs, &mut explained);
+        let back = across.as_ref().and_then(|across| across.back(&record.scenario, &theirs, release, interrupt));
+        if let Some((ours, theirs)) = back {
+            conformance.compare((&scenario, &format!("{name} -> engine"), name), &ours, &theirs, &mut explained);
+        }
     }
     conformance.finish(&explained);
     if args.json.as_deref() != Some("-".as_ref()) {
@@ -66,9 +82,15 @@ fn explained(args: &ConformArgs) -> Result<Explained, Failure> {
     Explained::parse(&text).map_err(|error| Failure::Usage(format!("{name}: {error}")))
 }
 
+/// The stores that sides exchange, unless only some scenarios are asked for.
+fn across(args: &ConformArgs, interrupt: &Arc<AtomicBool>) -> Result<Option<Across>, Failure> {
+    let is_wanted = args.scenarios.is_empty() || args.stores;
+    is_wanted.then(|| Across::new(args.seed, interrupt)).transpose().map_err(Failure::Setup)
+}
+
 fn in_guests(
     args: &ConformArgs,
-    documents: &[Arc<Document>],
+    (documents, errands): (&[Arc<Document>], &BTreeMap<String, Errand>),
     kernels: &[Kernel],
     output: &Output,
     interrupt: &Arc<AtomicBool>,
@@ -79,6 +101,7 @@ fn in_guests(
         guests: &guests,
         kernels,
         documents,
+        errands,
         overrides: &[],
         seed: args.seed,
         artefacts: Some(&args.artefacts),
@@ -101,13 +124,13 @@ fn release_of(name: &str, kernels: &[Kernel]) -> Release {
 }
 
 fn engine(
-    seed: Seed,
+    (seed, errand): (Seed, Option<&Errand>),
     document: &Arc<Document>,
     cell: &[(String, String)],
     release: Release,
     interrupt: &Arc<AtomicBool>,
 ) -> Result<Seen, Failure> {
-    let plan = sides::plan(document, cell, release, seed).map_err(|found| Failure::Usage(found.to_string()))?;
+    let plan = sides::plan(document, cell, release, seed, errand).map_err(|found| Failure::Usage(found.to_string()))?;
     Ok(match plan {
         Some(plan) => sides::engine(&plan, interrupt),
         None => {

@@ -96,6 +96,7 @@ pub(super) fn tour(
         guests: &guests,
         kernels,
         documents,
+        errands: &std::collections::BTreeMap::new(),
         overrides: &overrides,
         seed: selection.seed,
         artefacts: Some(&args.artefacts),

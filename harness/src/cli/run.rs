@@ -129,6 +129,7 @@ fn plans_on(
         schedules: selection.schedules,
         explore,
         kernel,
+        errand: None,
     };
     let select::Selected { documents, mut errors } =
         select::select(&selection.scenarios, selection.tag.as_deref(), output)?;

@@ -1,7 +1,8 @@
 //! [`Explained`]: differences that are known, each with its reason, in a file that is checked in.
 //!
-//! Invariants: a difference is explained if an entry names its scenario, its kernel, its aspect and a part of what was asked;
-//! an entry without a reason, or one that explains nothing although its scenario and kernel were compared, is an error.
+//! Invariants: a difference is explained if an entry names its scenario, its kernel, its aspect, and, where the entry says
+//! them, its line, a part of what was asked and a part of what each side said; an entry without a reason is an error, and so
+//! is one that explains nothing although its scenario and kernel were compared, unless it is about a race (`sometimes`).
 //! Not here: fixing them, which is better.
 
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,21 @@ pub struct Explanation {
     pub kernel: String,
     /// In which respect they differ.
     pub aspect: Aspect,
+    /// The line of the step; left out, it is about all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
     /// A part of what was asked; empty is all.
     #[serde(default)]
     pub what: String,
+    /// A part of what the engine said; empty is all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine_says: String,
+    /// A part of what the kernel said; empty is all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kernel_says: String,
+    /// Whether a race decides if the difference is there: a run without it is no reason to take the entry out.
+    #[serde(default)]
+    pub sometimes: bool,
     /// Why they do, and why the engine is not made to do the same.
     pub reason: String,
 }
@@ -39,7 +52,11 @@ impl Explanation {
     }
 
     fn explains(&self, difference: &Difference) -> bool {
-        self.aspect == difference.aspect && difference.what.contains(&self.what)
+        self.aspect == difference.aspect
+            && self.line.is_none_or(|line| line == difference.line)
+            && difference.what.contains(&self.what)
+            && difference.engine.contains(&self.engine_says)
+            && difference.kernel.contains(&self.kernel_says)
     }
 }
 
@@ -83,9 +100,9 @@ impl Explained {
         Some(self.entries[index].reason.trim().to_owned())
     }
 
-    /// Entries that explain nothing any more.
+    /// Entries that explain nothing any more, but for those that need not every time.
     pub fn idle(&self) -> Vec<&Explanation> {
-        let idle = |(_, (compared, used)): &(&Explanation, &(bool, bool))| *compared && !used;
+        let idle = |(entry, (compared, used)): &(&Explanation, &(bool, bool))| *compared && !used && !entry.sometimes;
         self.entries.iter().zip(&self.seen).filter(idle).map(|(entry, _)| entry).collect()
     }
 }

@@ -1,18 +1,22 @@
 //! Conformance: the same scenario on two device-mappers, and whether they answered alike, step by step.
 //!
 //! This is what the engine's licence to be believed rests on: with the algorithms of a kernel it must give the same data,
-//! the same status and table lines, the same error numbers and the same verdict as that kernel.
+//! the same status and table lines, the same error numbers and the same verdict as that kernel, and it must leave the same
+//! exception stores behind.
 //!
-//! Reading order: this file (what a side saw, and how two of them differ), [`explained`] (differences that have a reason),
-//! [`report`] (rows and totals), [`sides`] (the engine as a side).
+//! Reading order: this file (what a side saw, and how two of them differ), [`stores`] (exception stores beside each other),
+//! [`explained`] (differences that have a reason), [`report`] (rows and totals), [`sides`] (the engine as a side), [`across`]
+//! (stores of one side on the other).
 //!
 //! Invariants: what one side answered and the other did not is a difference; of a flow of control that took another way,
 //! only the first difference of ways is told, since all after it follows from it; nothing is left out without being counted.
 //! Not here: running guests.
 
+pub mod across;
 pub mod explained;
 pub mod report;
 pub mod sides;
+pub mod stores;
 
 use std::fmt;
 
@@ -46,11 +50,13 @@ pub enum Aspect {
     Steps,
     /// The verdict.
     Verdict,
+    /// The persistent exception stores that were left.
+    Cow,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Data, Self::Lines, Self::Errnos, Self::Steps, Self::Verdict];
+    pub const ALL: [Self; 6] = [Self::Data, Self::Lines, Self::Errnos, Self::Steps, Self::Verdict, Self::Cow];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -60,6 +66,7 @@ impl Aspect {
             Self::Errnos => "errnos",
             Self::Steps => "steps",
             Self::Verdict => "verdict",
+            Self::Cow => "cow",
         }
     }
 }
@@ -119,6 +126,7 @@ pub fn differences(engine: &Seen, kernel: &Seen) -> Vec<Difference> {
             kernel: kernel.trace.left_out.to_string(),
         });
     }
+    found.extend(stores::compare(&engine.trace.stores, &kernel.trace.stores).1);
     found
 }
 
@@ -165,7 +173,7 @@ fn in_flow(flow: &str, engine: &[Event], kernel: &[Event], found: &mut Vec<Diffe
 /// those of a read what was wrong with the data.
 fn aspect_of_lines(what: &str) -> Aspect {
     let begins = |words: &[&str]| words.iter().any(|word| what.starts_with(word));
-    if begins(&["read of ", "write of ", "discard of ", "flush of "]) {
+    if begins(&["read of ", "write of ", "discard of ", "flush of ", "data of "]) {
         Aspect::Data
     } else if begins(&["load on "]) {
         Aspect::Errnos

@@ -7,6 +7,7 @@ use dmlab_results::{ExitCode, Verdict};
 use serde::Serialize;
 
 use super::explained::{Explained, Explanation};
+use super::stores::{self, Stores};
 use super::{Aspect, Difference, Seen, differences};
 
 /// One cell on one kernel.
@@ -20,6 +21,8 @@ pub struct Row {
     pub kernel: String,
     /// Events that were compared.
     pub events: usize,
+    /// Persistent exception stores that were compared.
+    pub stores: Stores,
     /// Why it was not compared, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -33,6 +36,8 @@ impl Row {
         let mut here = self.differences.iter().filter(|(difference, _)| difference.aspect == aspect).peekable();
         match (self.skipped.is_some(), here.peek()) {
             (true, _) => "-",
+            (false, None) if aspect == Aspect::Cow && self.stores.count() == 0 => "-",
+            (false, None) if aspect == Aspect::Cow && self.stores.equivalent > 0 => "equivalent",
             (false, None) => "equal",
             (false, Some(_)) => {
                 if here.all(|(_, reason)| reason.is_some()) {
@@ -67,6 +72,7 @@ impl Conformance {
             cell: cell.to_owned(),
             kernel: on.to_owned(),
             events: engine.trace.flows.values().map(Vec::len).sum(),
+            stores: Stores::default(),
             skipped: None,
             differences: Vec::new(),
         };
@@ -81,6 +87,7 @@ impl Conformance {
                 let reason = explained.reason(scenario, on, &difference);
                 (difference, reason)
             };
+            row.stores = stores::compare(&engine.trace.stores, &kernel.trace.stores).0;
             row.differences = differences(engine, kernel).into_iter().map(reasoned).collect();
         }
         self.rows.push(row);
@@ -102,10 +109,10 @@ impl Conformance {
         let mut text = String::new();
         let width = |cell: fn(&Row) -> usize| self.rows.iter().map(cell).max().unwrap_or(0).max(8);
         let (names, kernels) = (width(|row| row.title().len()), width(|row| row.kernel.len()));
-        let head: Vec<String> = Aspect::ALL.iter().map(|aspect| format!("{:9}", aspect.name())).collect();
+        let head: Vec<String> = Aspect::ALL.iter().map(|aspect| format!("{:10}", aspect.name())).collect();
         text.push_str(&format!("{:names$}  {:kernels$}  {}\n", "scenario", "kernel", head.join(" ").trim_end()));
         for row in self.rows.iter().filter(|row| row.skipped.is_none()) {
-            let words: Vec<String> = Aspect::ALL.iter().map(|aspect| format!("{:9}", row.word(*aspect))).collect();
+            let words: Vec<String> = Aspect::ALL.iter().map(|aspect| format!("{:10}", row.word(*aspect))).collect();
             text.push_str(&format!(
                 "{:names$}  {:kernels$}  {}\n",
                 row.title(),
@@ -144,6 +151,12 @@ impl Conformance {
             "\n{compared} cells compared: {equal} equal, {explained} explained, {} differ; {} not compared\n",
             compared - equal - explained,
             skipped.len()
+        ));
+        let Stores { equal, equivalent, differ } =
+            self.rows.iter().fold(Stores::default(), |all, row| all.and(row.stores));
+        text.push_str(&format!(
+            "{} stores compared: {equal} equal, {equivalent} equivalent, {differ} differ\n",
+            equal + equivalent + differ
         ));
         text
     }

@@ -16,8 +16,10 @@ use super::Seen;
 use crate::backend::engine::perform_virtually;
 use crate::judge::judge;
 use crate::plan::{Clock, Plan, RunOn, Wishes};
+use crate::script::Errand;
 
-/// The engine's plan for a cell that a kernel has run with `seed`, with the algorithms of the release that the kernel is.
+/// The engine's plan for a cell that a kernel has run with `seed` and on the same errand, with the algorithms of the release
+/// that the kernel is.
 ///
 /// # Errors
 /// What is wrong with the document. `None` if it has no such cell.
@@ -26,8 +28,15 @@ pub fn plan(
     cell: &[(String, String)],
     as_of: Kernel,
     seed: Seed,
+    errand: Option<&Errand>,
 ) -> Result<Option<Plan>, Diagnostics> {
-    let wishes = Wishes { overrides: cell.to_vec(), as_of: Some(as_of), clock: Clock::Virtual, ..Wishes::default() };
+    let wishes = Wishes {
+        overrides: cell.to_vec(),
+        as_of: Some(as_of),
+        clock: Clock::Virtual,
+        errand: errand.cloned().map(Arc::new),
+        ..Wishes::default()
+    };
     let plan = Plan::of(document, &wishes)?.into_iter().next();
     // With the seed that the kernel's cell had, so that what is left to chance is the same on both.
     Ok(plan.map(|plan| Plan { seed, ..plan }))

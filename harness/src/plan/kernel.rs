@@ -31,6 +31,7 @@ pub(super) fn plan(
         seed: wishes.seed.derive(&name),
         explore: ExplorePlan::of(scenario, run_on, wishes),
         kernel: Some(Arc::clone(kernel)),
+        errand: wishes.errand.clone(),
         skip,
     };
     let expected = plan.expected_verdict();

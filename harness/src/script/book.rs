@@ -52,6 +52,8 @@ struct Image {
 pub(super) struct Book {
     images: BTreeMap<String, Image>,
     passes: BTreeMap<(String, u32), u64>,
+    /// Generations so far, by device: what one flow writes does not depend on how far others are on other devices.
+    generations: BTreeMap<String, u64>,
     tick: u64,
 }
 
@@ -117,9 +119,11 @@ impl Book {
         self.tick
     }
 
-    /// A number that no writing before this had.
-    pub(super) fn generation(&mut self) -> u64 {
-        self.tick()
+    /// A number that no writing of this device before had.
+    pub(super) fn generation(&mut self, device: &str) -> u64 {
+        let generation = self.generations.entry(device.to_owned()).or_default();
+        *generation += 1;
+        *generation
     }
 
     /// How often the flow of this name has come to this line, this time included: whatever other flows do meanwhile.

@@ -4,7 +4,7 @@
 //! (status and table), `volumes` (snapshots), `stamps` and `book` (what is written, and what may be there), `load` (fio's
 //! words), `pattern` (what is written, and how it is recognised again), `power` (power cuts
 //! and what survives them), `phases`, `trace` (what each step was answered),
-//! `findings`.
+//! `errand` (what is done beside the steps, for conformance), `findings`.
 //!
 //! Invariants: a step whose expectation is not met is noted and ends its list of steps, and with it the lists around it and
 //! the tasks that they have in the background; other flows go on; the same scenario, seed and backend schedule give the
@@ -14,6 +14,7 @@
 mod admin;
 mod book;
 mod budget;
+mod errand;
 mod findings;
 mod flow;
 mod load;
@@ -36,6 +37,9 @@ use dmlab_scenarios::{
 };
 use dmlab_units::{Nanos, Seed};
 
+pub use errand::image::Image;
+pub use errand::store::StoreSeen;
+pub use errand::{Errand, READING};
 pub use findings::{Findings, LoadFinding};
 pub use load::{Counted, JobTally, PhaseTally};
 pub use phases::Mark;
@@ -64,6 +68,8 @@ pub struct Script {
     /// Raised whenever somebody looks into the book, so that a search knows; not there when no book is kept.
     book_flag: OnceLock<Arc<dyn Flag>>,
     power: power::Power,
+    /// What is done beside the steps, if anything.
+    errand: Option<Arc<Errand>>,
     /// When it began, where a budget wants to know.
     began: OnceLock<Nanos>,
     findings: Mutex<Findings>,
@@ -93,6 +99,11 @@ impl Flow<'_> {
 impl Script {
     /// A script of `scenario`, whose data and offsets are decided by `seed`.
     pub fn new(scenario: &Arc<Scenario>, seed: Seed) -> Arc<Self> {
+        Self::on_errand(scenario, seed, None)
+    }
+
+    /// The same, with something to be done beside its steps.
+    pub fn on_errand(scenario: &Arc<Scenario>, seed: Seed, errand: Option<Arc<Errand>>) -> Arc<Self> {
         Arc::new(Self {
             scenario: Arc::clone(scenario),
             seed: seed.derive("script"),
@@ -104,6 +115,7 @@ impl Script {
             book: Mutex::default(),
             book_flag: OnceLock::new(),
             power: power::Power::of(scenario),
+            errand,
             began: OnceLock::new(),
             findings: Mutex::default(),
         })
@@ -114,6 +126,9 @@ impl Script {
         self.begin_budget(actor);
         if !self.kept.is_empty() {
             self.book_flag.get_or_init(|| actor.flag("the book of stamps"));
+        }
+        if let Err(why) = self.preload(actor) {
+            return self.refuse(why);
         }
         let by_hand = created_by(&self.scenario.steps);
         let flow = Flow { actor, path: trace::MAIN, stop: None };

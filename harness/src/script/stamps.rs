@@ -81,7 +81,7 @@ impl Script {
         }
         let range = range(at, sectors);
         let (label, ticket) = self.with_book(|book| {
-            let label = self.label(device, Sectors::ZERO, book.generation());
+            let label = self.label(device, Sectors::ZERO, book.generation(device));
             (label, book.begin(device, &range, Written::Stamp(label)))
         });
         let result = write(Label { sector: at, ..label });

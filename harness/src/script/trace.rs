@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use dmlab_scenarios::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Script};
+use super::{Flow, Image, Script, StoreSeen};
 use crate::backend::Actor;
 
 /// Events that are kept of one performance.
@@ -42,6 +42,12 @@ pub struct Event {
 pub struct Trace {
     /// By flow of control.
     pub flows: BTreeMap<String, Vec<Event>>,
+    /// On an errand: the persistent exception stores that were left, by the names of their places.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stores: BTreeMap<String, StoreSeen>,
+    /// On an errand: the leaves that were to be kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, Image>,
     /// Events that there was no room for.
     #[serde(default)]
     pub left_out: u64,

@@ -148,7 +148,7 @@ impl Search<'_> {
     }
 
     fn perform(&self, explorer: &mut Explorer, strategy: &mut dyn Strategy, run: u64) -> Seen {
-        let play = Play::new(&self.plan.scenario, self.plan.variants, self.plan.seed, false);
+        let play = Play::new(&self.plan.scenario, self.plan.variants, self.plan.seed, false, None);
         let there = Arc::clone(&play);
         let result = explorer.run_nth(run, strategy, move |current| there.perform(current));
         Seen { result, performance: play.result() }

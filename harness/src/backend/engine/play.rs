@@ -19,7 +19,7 @@ use super::actor::{EngineActor, World};
 use super::{file, power};
 use crate::backend::Actor;
 use crate::backend::performance::{Performance, PoolUse};
-use crate::script::Script;
+use crate::script::{Errand, Script};
 
 /// What is to be performed.
 pub struct Play {
@@ -49,14 +49,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Play {
     /// A performance of `scenario`, whose loads take latencies if the clock `measures`.
-    pub fn new(scenario: &Arc<Scenario>, variants: Variants, seed: Seed, measures: bool) -> Arc<Self> {
+    pub fn new(
+        scenario: &Arc<Scenario>,
+        variants: Variants,
+        seed: Seed,
+        measures: bool,
+        errand: Option<Arc<Errand>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             scenario: Arc::clone(scenario),
             variants,
             seed,
             measures,
             machine: Mutex::new(None),
-            script: Script::new(scenario, seed),
+            script: Script::on_errand(scenario, seed, errand),
             leak: Mutex::new(None),
         })
     }
@@ -124,6 +130,7 @@ impl Play {
         actor.set_faults(&[]);
         *locked(&self.leak) =
             power::remove_all(actor, self.script.mounts()).and_then(|()| machine.check_at_rest(current)).err();
+        self.script.collect(actor);
     }
 
     /// What it found out, whether or not it came to an end.

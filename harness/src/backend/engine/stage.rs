@@ -20,7 +20,7 @@ use crate::backend::Performance;
 use crate::plan::Plan;
 
 fn play(plan: &Plan, measures: bool) -> Arc<Play> {
-    Play::new(&plan.scenario, plan.variants, plan.seed, measures)
+    Play::new(&plan.scenario, plan.variants, plan.seed, measures, plan.errand.clone())
 }
 
 /// Performs `plan` on OS threads.

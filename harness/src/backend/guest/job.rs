@@ -4,6 +4,7 @@
 //! plans are made where they are run, since only a kernel knows what it can.
 //! Not here: how they travel (`initramfs`, `frame`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmlab_results::CellRecord;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::RunningKernel;
 use crate::plan::{Plan, Wishes};
+use crate::script::Errand;
 
 /// Where the job lies in a guest.
 pub(super) const JOB_FILE: &str = "/job.json";
@@ -70,6 +72,8 @@ impl Drill {
 pub(super) struct Cells {
     /// The scenarios: file and text.
     documents: Vec<(String, String)>,
+    /// What is done beside the steps of some of them, by their files.
+    errands: BTreeMap<String, Errand>,
     /// `--variant`.
     overrides: Vec<(String, String)>,
     /// The run's seed.
@@ -80,9 +84,20 @@ pub(super) struct Cells {
 
 impl Cells {
     /// All cells of `documents` that `overrides` leave.
-    pub(super) fn of(documents: &[Arc<Document>], overrides: &[(String, String)], seed: Seed) -> Self {
+    pub(super) fn of(
+        documents: &[Arc<Document>],
+        errands: &BTreeMap<String, Errand>,
+        overrides: &[(String, String)],
+        seed: Seed,
+    ) -> Self {
         let text = |document: &Arc<Document>| (document.file().to_owned(), document.text().to_owned());
-        Self { documents: documents.iter().map(text).collect(), overrides: overrides.to_vec(), seed: seed.0, from: 0 }
+        Self {
+            documents: documents.iter().map(text).collect(),
+            errands: errands.clone(),
+            overrides: overrides.to_vec(),
+            seed: seed.0,
+            from: 0,
+        }
     }
 
     /// The same, without those before `from`.
@@ -103,6 +118,7 @@ impl Cells {
         };
         let mut plans = Vec::new();
         for (file, text) in &self.documents {
+            let wishes = Wishes { errand: self.errands.get(file).cloned().map(Arc::new), ..wishes.clone() };
             let document = Document::parse(file, text).map_err(|found| format!("{file}: {found}"))?;
             plans.extend(Plan::of(&Arc::new(document), &wishes).map_err(|found| format!("{file}: {found}"))?);
         }

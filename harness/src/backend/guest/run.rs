@@ -4,6 +4,7 @@
 //! kernel is broken runs no further cell, another boot goes on behind it; at most [`GUESTS_MAX`] run at once.
 //! Not here: one boot (`boot`), files of failures (`bundle`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use super::console::Console;
 use super::job::{Cells, Event, Job, Named};
 use super::supervisor::{End, Ended, Then};
 use crate::kernels::Kernel;
+use crate::script::Errand;
 
 /// Guests at once.
 pub const GUESTS_MAX: usize = 2;
@@ -42,6 +44,8 @@ pub struct Tour<'a> {
     pub kernels: &'a [Kernel],
     /// Which scenarios.
     pub documents: &'a [Arc<Document>],
+    /// What is done beside the steps of some of them, by their files.
+    pub errands: &'a BTreeMap<String, Errand>,
     /// `--variant`.
     pub overrides: &'a [(String, String)],
     /// The run's seed.
@@ -58,7 +62,7 @@ impl Tour<'_> {
     /// # Errors
     /// No guest could be started at all.
     pub fn run(&self, on_cell: &(dyn Fn(String) + Sync)) -> Result<Vec<CellRecord>, GuestError> {
-        let cells = Cells::of(self.documents, self.overrides, self.seed);
+        let cells = Cells::of(self.documents, self.errands, self.overrides, self.seed);
         let devices_mib = devices_mib(self.documents);
         let next = AtomicUsize::new(0);
         let results: Mutex<Vec<OfKernel>> = Mutex::default();
@@ -323,6 +327,7 @@ mod tests {
             guests: &guests,
             kernels: std::slice::from_ref(&kernel),
             documents: &[],
+            errands: &BTreeMap::new(),
             overrides: &[],
             seed: Seed(1),
             artefacts,

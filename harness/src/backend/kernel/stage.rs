@@ -28,7 +28,7 @@ use super::shims::Shims;
 use super::vitals::Vitals;
 use super::{KernelError, RunningKernel, can, teardown};
 use crate::backend::{Performance, PoolUse};
-use crate::script::Script;
+use crate::script::{Errand, Script};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -84,22 +84,29 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What could not be set up is a failed step of line 0.
 pub fn perform(
     kernel: &Arc<RunningKernel>,
-    scenario: &Arc<Scenario>,
+    (scenario, errand): (&Arc<Scenario>, Option<Arc<Errand>>),
     seed: Seed,
     watch: &Arc<dyn Watch>,
     detectors: &mut [Box<dyn Detector>],
     interrupt: &AtomicBool,
 ) -> (Ending, Performance) {
     watch.begins();
-    let script = Script::new(scenario, seed);
+    let script = Script::on_errand(scenario, seed, errand);
     let mut knobs = Knobs::default();
     let made = set_up(kernel, scenario, &mut knobs);
     let (ending, leaves) = match made {
         Ok(leaves) => {
-            let mut numbers = leaves.iter().map(|(name, leaf)| (name.clone(), leaf.dev)).collect();
+            let bare: BTreeMap<String, Dev> = leaves.iter().map(|(name, leaf)| (name.clone(), leaf.dev)).collect();
+            let mut numbers = bare.clone();
             let shims = Shims::default();
             let ending = match shims.make(kernel, scenario, &mut numbers) {
-                Ok(()) => on_stage(kernel, scenario, &script, (numbers, shims), watch, detectors, interrupt),
+                Ok(()) => {
+                    let ending = on_stage(kernel, scenario, &script, (numbers, shims), watch, detectors, interrupt);
+                    if matches!(ending, Ending::Finished) {
+                        script.collect(&KernelActor::enter(world(kernel, (bare, Shims::default()), watch), "errand"));
+                    }
+                    ending
+                }
                 Err(error) => {
                     script.refuse(error.to_string());
                     remove_devices(kernel).map_or(Ending::Finished, Ending::Hang)
@@ -153,21 +160,12 @@ fn on_stage(
     kernel: &Arc<RunningKernel>,
     scenario: &Arc<Scenario>,
     script: &Arc<Script>,
-    (leaves, shims): (BTreeMap<String, Dev>, Shims),
+    leaves: (BTreeMap<String, Dev>, Shims),
     watch: &Arc<dyn Watch>,
     detectors: &mut [Box<dyn Detector>],
     interrupt: &AtomicBool,
 ) -> Ending {
-    let world = Arc::new(World {
-        kernel: Arc::clone(kernel),
-        leaves,
-        shims,
-        began: Instant::now(),
-        vitals: Arc::default(),
-        watch: Arc::clone(watch),
-        locks: Mutex::default(),
-        over: AtomicBool::new(false),
-    });
+    let world = world(kernel, leaves, watch);
     let (sender, ended) = channel();
     let (there, script) = (Arc::clone(&world), Arc::clone(script));
     std::thread::spawn(move || {
@@ -214,6 +212,24 @@ fn on_stage(
         let _ = ended.recv_timeout(GRACE);
     }
     ending
+}
+
+/// What the actors of a performance share, when it begins.
+fn world(
+    kernel: &Arc<RunningKernel>,
+    (leaves, shims): (BTreeMap<String, Dev>, Shims),
+    watch: &Arc<dyn Watch>,
+) -> Arc<World> {
+    Arc::new(World {
+        kernel: Arc::clone(kernel),
+        leaves,
+        shims,
+        began: Instant::now(),
+        vitals: Arc::default(),
+        watch: Arc::clone(watch),
+        locks: Mutex::default(),
+        over: AtomicBool::new(false),
+    })
 }
 
 /// Ends all faults, and lets go what they hold; says what could not be.

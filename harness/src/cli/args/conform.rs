@@ -14,9 +14,13 @@ Examples:
   dmlab conform                               the catalogue on the engine and on Debian's 6.1 and 6.12
   dmlab conform snapshot --kernel 6.12-debug  one area on one kernel
   dmlab conform dm/load-shapes --json -       as data
+  dmlab conform snapshot --stores             one area, and stores of one side opened by the other
 
 Each cell that both sides have runs once on either, the engine with the algorithms of the kernel's release. Compared are data,
-status and table lines, error numbers, the steps that were carried out, and verdicts.
+status and table lines, error numbers, the steps that were carried out, verdicts, and persistent exception stores as they are
+left (cow): equal to the byte, or equivalent, the same chunks with the same data in another order.
+Without SCENARIO, or with --stores, stores also go across: rows cow-store/…, `engine -> 6.12` for one that the engine has
+written and 6.12 opens, `6.12 -> engine` for the other way, `written` for what both leave.
 Exit codes: 0 all alike but for what harness/conform/explained.yaml explains, 1 something differs or an explanation explains
 nothing any more, 2 usage or scenario error, 3 set-up error.";
 
@@ -26,6 +30,9 @@ pub struct ConformArgs {
     /// Scenario files, folders of them, or names from the catalogue. Without any: the whole catalogue.
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
+    /// Exchange exception stores too when only some scenarios are asked for: written by one side, opened by the other.
+    #[arg(long)]
+    pub stores: bool,
     /// Kernels, by names of `dmlab kernel list` or by paths [default: 6.1,6.12].
     #[arg(long, value_name = "NAME|PATH", value_delimiter = ',')]
     pub kernel: Vec<String>,
