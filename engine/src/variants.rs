@@ -428,6 +428,20 @@ axis! {
         SnapKeepsPending "snap-keeps-pending" "none" "-" "a pending exception is not freed when its copy has ended",
         /// The end of a copy does not wait for reads.
         SnapNoDrain "snap-no-drain" "none" "-" "reads of the origin's old data are not waited for",
+        /// Copies count for ever.
+        SnapThrottleLeaks "snap-throttle-leaks" "none" "-" "a snapshot's throttle goes on counting copies that have ended",
+        /// One copy too many.
+        SnapThrottleOffByOne "snap-throttle-off-by-one" "none" "-" "a snapshot's throttle allows one copy more than its threshold",
+        /// `wait` without what it is about.
+        SnapThrottleWaitsLocked "snap-throttle-waits-locked" "none" "-" "the throttle wait keeps _origins_lock while it waits",
+        /// `do_origin(limit = true)` in `retry_origin_bios`.
+        SnapThrottlesWorker "snap-throttles-worker" "none" "-" "the worker of kcopyd, too, waits for the throttle",
+        /// Discards of several chunks stay in one piece.
+        SnapDiscardsUnsplit "snap-discards-unsplit" "none" "-" "a snapshot takes a discard of several chunks as one of the first",
+        /// A piece of two chunks is copied as if it were one.
+        OriginSplitsWide "origin-splits-wide" "none" "-" "an origin splits writes at every second chunk of its snapshots",
+        /// Chunks that nobody has.
+        OriginSplitsAlone "origin-splits-alone" "none" "-" "an origin splits writes, although it has no snapshots",
         /// A flush stops at the first place.
         FlushFirstOnly "flush-first-only" "none" "-" "dm sends a flush to the first target, or device, of a table only",
         /// A target gets one copy of a flush.

@@ -20,8 +20,8 @@ use super::split::{segment_complete, split_job};
 use super::throttle::Throttle;
 use crate::block::{BioFlags, BioOp, BioVec, BlockCore, Buffer, Opf};
 use crate::dm::io_client::{IoClient, IoRequest, Region};
-use crate::sched::Task;
 use crate::sched::cell::{Tiny, Word};
+use crate::sched::{Task, TaskId};
 use crate::sync::mempool::Element;
 use crate::sync::{Count, Gfp, Mempool, Variable, WaitQueue, Work, Workqueue, WqFlags};
 use crate::variants::{KcopydSubjob, Planted};
@@ -84,6 +84,8 @@ pub(super) struct Inner {
     lists: Lists,
     wq: Workqueue,
     work: Work,
+    /// Who runs [`Inner::do_work`].
+    worker: Tiny<Option<TaskId>>,
     throttle: Option<Arc<Throttle>>,
     sub_job_size: Sectors,
     planted: Planted,
@@ -128,6 +130,7 @@ impl Client {
                 // One work item, never run twice at once: one worker is all that the queue can keep busy.
                 wq: Workqueue::new(runtime, name, WqFlags::ORDERED_RECLAIM),
                 work,
+                worker: Tiny::new(None),
                 throttle,
                 sub_job_size,
                 planted: core.variants().planted,
@@ -188,6 +191,11 @@ impl Client {
     /// The pool of its jobs: how many were in flight at most.
     pub fn job_pool(&self) -> &Arc<Mempool> {
         &self.inner.job_pool
+    }
+
+    /// Whether this task is the client's worker, in the middle of its work. For reports.
+    pub fn is_worker(&self, current: &Task) -> bool {
+        *self.inner.worker.lock_for(current) == Some(current.id())
     }
 
     /// Jobs that have not completed.
@@ -278,6 +286,7 @@ impl Inner {
     /// wait for I/O (`process_jobs`, three times). Jobs without I/O count as completed when a wake-up begins.
     fn do_work(&self, worker: &Task) {
         let _frame = worker.enter("do_work");
+        *self.worker.lock_for(worker) = Some(worker.id());
         self.lists.callbacks_are_complete(worker);
         let steps = [List::Complete, List::Pages, List::Io].map(|list| self.process_jobs(worker, list));
         self.module.steps_per_run_max.raise(steps.iter().sum());

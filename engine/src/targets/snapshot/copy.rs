@@ -83,6 +83,9 @@ impl Snapshot {
         let count = chunk.min(self.origin.capacity().saturating_sub(sector));
         let from = Region { dev: Arc::clone(&self.origin), sector, count };
         let dest = Region { dev: Arc::clone(&self.cow), sector: Sectors(new_chunk * chunk.0), count };
+        if self.kcopyd.is_worker(current) {
+            self.throttle.in_worker(current);
+        }
         self.throttle.start_copy(current);
         self.kcopyd.copy(current, &from, &[dest], CopyFlags::empty(), self.callback(copy));
         self.throttle.handed_over(current);
@@ -221,8 +224,9 @@ impl Snapshot {
     /// `retry_origin_bios`: writes to the origin that have waited for this snapshot may have to wait for another one.
     fn retry_origin_bios(&self, worker: &Task, bios: Vec<Bio>) {
         let _frame = worker.enter("retry_origin_bios");
+        let limit = self.variants.planted == Planted::SnapThrottlesWorker;
         for bio in bios {
-            if let Some(bio) = self.registry.do_origin(worker, &self.origin, bio, false) {
+            if let Some(bio) = self.registry.do_origin(worker, &self.origin, bio, limit) {
                 submit_bio_noacct(worker, bio);
             }
         }

@@ -174,7 +174,7 @@ impl Snapshot {
         let chunk = store.common().chunk_size();
         // A destination has no chunk size; tables are made for the default then, and exchanged.
         let chunks = cow.capacity().0 / chunk.0.max(1);
-        let throttle = CowThrottle::new(current, name, variants.cow_throttle, &registry.cow_threshold);
+        let throttle = CowThrottle::new(current, name, variants, &registry.cow_threshold);
         let copy_throttle = Some(Arc::clone(&registry.copy_throttle));
         let snap = Arc::new(Self {
             host: Arc::clone(args.host),

@@ -113,8 +113,7 @@ impl Snapshot {
     /// `get_origin_minimum_chunksize`, which a merging snapshot keeps as its boundary: it acts as an origin.
     pub(super) fn take_origin_boundary(&self, current: &Task) {
         let origins: &RwSem<_> = &self.registry.origins;
-        let boundary =
-            origins.read(current).minimum_chunk_size(current, self.origin.id(), self.variants.origin_boundary);
+        let boundary = origins.read(current).minimum_chunk_size(current, self.origin.id(), &self.variants);
         self.set_max_io_len(Sectors(u64::from(boundary)));
     }
 

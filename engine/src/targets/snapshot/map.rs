@@ -273,7 +273,7 @@ impl Target for SnapshotTarget {
 
     /// `snapshot_io_hints`: all discards are split at chunks. The kernel has queue limits for that.
     fn max_discard_granularity(&self) -> bool {
-        self.0.features.discard_zeroes_cow
+        self.0.features.discard_zeroes_cow && self.0.variants.planted != Planted::SnapDiscardsUnsplit
     }
 
     fn wants_end_io(&self) -> bool {

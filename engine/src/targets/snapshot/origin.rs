@@ -15,14 +15,14 @@ use crate::dm::target::CtrError;
 use crate::dm::{Mapped, Target, TargetArgs, TargetRange};
 use crate::sched::Task;
 use crate::sync::Variable;
-use crate::variants::OriginBoundary;
+use crate::variants::Variants;
 
 /// `struct dm_origin`.
 struct Origin {
     dev: Arc<Device>,
     host: Arc<TargetHost>,
     registry: Arc<Registry>,
-    none: OriginBoundary,
+    variants: Variants,
     /// In sectors. 0 until it is resumed.
     split_boundary: Variable,
 }
@@ -36,8 +36,8 @@ pub(super) fn ctr(current: &Task, args: &mut TargetArgs<'_>) -> Result<Box<dyn T
     let host = Arc::clone(args.host);
     let split_boundary = Variable::new(current.runtime(), &format!("{}.split_boundary", host.name()), 0);
     let registry = Registry::of(current, host.core());
-    let none = host.core().variants().origin_boundary;
-    Ok(Box::new(Origin { dev, host, registry, none, split_boundary }))
+    let variants = *host.core().variants();
+    Ok(Box::new(Origin { dev, host, registry, variants, split_boundary }))
 }
 
 /// Whether a bio changes what the origin holds: `bio_data_dir(bio) == WRITE`.
@@ -81,7 +81,7 @@ impl Target for Origin {
     /// `origin_resume`.
     fn resume(&self, current: &Task) {
         let _frame = current.enter("origin_resume");
-        let boundary = self.registry.origins.read(current).minimum_chunk_size(current, self.dev.id(), self.none);
+        let boundary = self.registry.origins.read(current).minimum_chunk_size(current, self.dev.id(), &self.variants);
         self.split_boundary.set(u64::from(boundary));
         self.registry.origins.write(current).insert_dm_origin(self.dev.id(), &self.host);
     }

@@ -65,8 +65,9 @@ impl Registry {
             let origins = self.origins.read(current);
             let Some(snapshots) = origins.snapshots(origin.id()) else { return Some(bio) };
             if limit && let Some(busy) = snapshots.iter().find(|snap| !snap.throttle.may_pass(current)) {
-                drop(origins);
+                let kept = (self.planted == Planted::SnapThrottleWaitsLocked).then_some(origins);
                 busy.throttle.wait(current);
+                drop(kept);
                 continue;
             }
             let sector = bio.sector;

@@ -17,7 +17,7 @@ use crate::dm::host::TargetHost;
 use crate::kcopyd::Throttle;
 use crate::sched::Task;
 use crate::sync::{Count, RwSem, Variable, WaitQueue};
-use crate::variants::OriginBoundary;
+use crate::variants::{OriginBoundary, Planted, Variants};
 
 /// Of the registry, in the machine's modules.
 const MODULE: &str = "dm_snapshot";
@@ -39,6 +39,7 @@ pub struct Registry {
     pub(super) cow_threshold: Arc<Variable>,
     /// `snapshot_copy_throttle`.
     pub(super) copy_throttle: Arc<Throttle>,
+    pub(super) planted: Planted,
     /// `_pending_exceptions_done_count`.
     done: Count,
     done_wait: WaitQueue,
@@ -66,6 +67,7 @@ impl Registry {
             origins: RwSem::new(runtime, "_origins_lock", Origins::default()),
             cow_threshold: Arc::new(Variable::new(runtime, "snapshot_cow_threshold", COW_THRESHOLD_DEFAULT)),
             copy_throttle: Arc::new(Throttle::new(current, "snapshot_copy_throttle")),
+            planted: core.variants().planted,
             done: Count::new(runtime, "_pending_exceptions_done_count"),
             done_wait: WaitQueue::new(runtime, "_pending_exceptions_done"),
             done_waiting: Count::new(runtime, "_pending_exceptions_done.waiting"),
@@ -178,16 +180,16 @@ impl Origins {
     }
 
     /// `__minimum_chunk_size`, of what boundaries are made: in sectors.
-    pub(super) fn minimum_chunk_size(&self, current: &Task, origin: DevId, none: OriginBoundary) -> u32 {
+    pub(super) fn minimum_chunk_size(&self, current: &Task, origin: DevId, variants: &Variants) -> u32 {
         let snapshots = self.snapshots(origin).unwrap_or_default();
         let known = snapshots.iter().map(|snap| snap.chunk_size(current)).filter(|chunk| *chunk > Sectors::ZERO);
-        known.min().map_or(
-            match none {
-                OriginBoundary::Zero => 0,
-                OriginBoundary::UintMax => u32::MAX,
-                OriginBoundary::Pow2 => 1 << 31,
-            },
-            |chunk| chunk.0 as u32,
-        )
+        match (known.min(), variants.planted, variants.origin_boundary) {
+            (Some(chunk), Planted::OriginSplitsWide, _) => chunk.0 as u32 * 2,
+            (Some(chunk), ..) => chunk.0 as u32,
+            (None, Planted::OriginSplitsAlone, _) => 8,
+            (None, _, OriginBoundary::Zero) => 0,
+            (None, _, OriginBoundary::UintMax) => u32::MAX,
+            (None, _, OriginBoundary::Pow2) => 1 << 31,
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::sched::cell::Tiny;
 use crate::sched::{Task, TaskId};
 use crate::sync::{Count, Semaphore, Variable, WaitQueue};
-use crate::variants::CowThrottle as Kind;
+use crate::variants::{CowThrottle as Kind, Planted, Variants};
 
 /// `DEFAULT_COW_THRESHOLD`.
 pub(super) const COW_THRESHOLD_DEFAULT: u64 = 2048;
@@ -25,6 +25,7 @@ const GARBAGE: u64 = 0x6b6b_6b6b;
 /// The limit on a snapshot's copies.
 pub(super) struct CowThrottle {
     kind: Kind,
+    planted: Planted,
     /// `snapshot_cow_threshold`.
     threshold: Arc<Variable>,
     /// `s->cow_count`, under `semaphore`.
@@ -39,12 +40,13 @@ pub(super) struct CowThrottle {
 }
 
 impl CowThrottle {
-    pub(super) fn new(current: &Task, name: &str, kind: Kind, threshold: &Arc<Variable>) -> Self {
+    pub(super) fn new(current: &Task, name: &str, variants: Variants, threshold: &Arc<Variable>) -> Self {
+        let Variants { cow_throttle: kind, planted, .. } = variants;
         let runtime = current.runtime();
         let named = |part: &str| format!("{name}.{part}");
         let units = match threshold.get() {
             0 => i32::MAX as u64,
-            units => units,
+            units => units + extra(planted),
         };
         let in_progress = Count::new(runtime, &named("in_progress"));
         if kind == Kind::WaitUninit {
@@ -52,6 +54,7 @@ impl CowThrottle {
         }
         Self {
             kind,
+            planted,
             threshold: Arc::clone(threshold),
             cow_count: (kind == Kind::Semaphore).then(|| Semaphore::new(runtime, &named("cow_count"), units)),
             started: Tiny::new(Vec::new()),
@@ -80,7 +83,8 @@ impl CowThrottle {
         }
     }
 
-    /// The worker has turned to a callback: reports shall name it as the holder of all units that it is to give back.
+    /// The worker has turned to a callback, or would wait for its own turn: reports shall name it as the holder of all
+    /// units that it is to give back.
     pub(super) fn in_worker(&self, current: &Task) {
         if let Some(cow_count) = &self.cow_count {
             let started = std::mem::take(&mut *self.started.lock_for(current));
@@ -92,17 +96,25 @@ impl CowThrottle {
     #[track_caller]
     pub(super) fn end_copy(&self, current: &Task) {
         let _frame = current.enter("account_end_copy");
+        if self.planted == Planted::SnapThrottleLeaks {
+            return;
+        }
         match (&self.cow_count, self.kind) {
             (Some(cow_count), _) => cow_count.up(current),
             (None, Kind::None) => {}
             (None, _) => {
                 self.in_progress.dec(current);
                 // Who waits says so before it looks at the count.
-                if self.in_progress.is_at_most(self.threshold.get()) && !self.waiting.is_zero() {
+                if self.in_progress.is_at_most(self.allowed()) && !self.waiting.is_zero() {
                     self.in_progress_wait.wake_up_all(current);
                 }
             }
         }
+    }
+
+    /// How many copies may be in progress when `wait` lets somebody pass.
+    fn allowed(&self) -> u64 {
+        self.threshold.get() + extra(self.planted)
     }
 
     /// Whether `wait_for_in_progress` would let its caller pass now.
@@ -112,7 +124,7 @@ impl CowThrottle {
     pub(super) fn may_pass(&self, current: &Task) -> bool {
         match self.kind {
             Kind::None | Kind::Semaphore => true,
-            Kind::Wait | Kind::WaitUninit => self.in_progress.looks_at_most(current, self.threshold.get()),
+            Kind::Wait | Kind::WaitUninit => self.in_progress.looks_at_most(current, self.allowed()),
         }
     }
 
@@ -122,7 +134,7 @@ impl CowThrottle {
     pub(super) fn wait(&self, current: &Task) {
         let _frame = current.enter("wait_for_in_progress");
         self.waiting.inc();
-        self.in_progress_wait.wait_event(current, || self.in_progress.is_at_most(self.threshold.get()));
+        self.in_progress_wait.wait_event(current, || self.in_progress.is_at_most(self.allowed()));
         self.waiting.drop_one();
     }
 
@@ -130,4 +142,9 @@ impl CowThrottle {
     pub(super) fn is_busy(&self) -> bool {
         self.kind == Kind::Wait && self.in_progress.peek() != 0
     }
+}
+
+/// [`Planted::SnapThrottleOffByOne`].
+const fn extra(planted: Planted) -> u64 {
+    matches!(planted, Planted::SnapThrottleOffByOne) as u64
 }
