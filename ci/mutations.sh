@@ -5,9 +5,10 @@
 #   ci/mutations.sh                  all mutations
 #   ci/mutations.sh zero-chunk …     these
 #
-# Needs what `dmlab kernel build` and guests need (each says what is missing, and how to get it), no root. Kernels are built
-# once and kept in $XDG_CACHE_HOME/dmlab/kernels. DMLAB names the program to use in place of a debug build of this checkout;
-# DMLAB_SOURCE a source package in place of the one that apt knows. Exit code 0 if all are caught, 1 if one is not, 2 if the
+# Needs what `dmlab kernel build` and guests need (each says what is missing, and how to get it; `ci/setup.sh programs` and
+# `ci/setup.sh build` install it), no root. Kernels are built once and kept in $XDG_CACHE_HOME/dmlab/kernels. DMLAB names the
+# program to use in place of a debug build of this checkout; DMLAB_SOURCE a source package in place of the one that apt
+# knows; DMLAB_REPORTS a folder for records and for what was found of failures. Exit code 0 if all are caught, 1 if one is not, 2 if the
 # machine is not fit for it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,6 +20,8 @@ if [[ -z ${DMLAB:-} ]]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+reports=${DMLAB_REPORTS:-$work}
+mkdir -p "$reports"
 
 # field FILE KEY: the value of a line of the head of a file of edits.
 field() { sed -n "s/^$2: *//p;/^file:/q" "ci/kernel/mutations/$1.edit"; }
@@ -34,14 +37,15 @@ series=$(field "${names[0]}" kernel)
 
 # verdicts KERNEL SCENARIO: the verdicts of the cells that were run, in a line each; exit code 2 if there was none.
 verdicts() {
-    local record=$work/record.json code=0
+    local record=$reports/$1_${2//\//-}.json code=0
     "$DMLAB" run "scenarios/catalog/$2.yaml" --backend guest --kernel "$1" --json "$record" \
-        --artefacts "$work/artefacts" >"$work/out" 2>&1 || code=$?
+        --artefacts "$reports/artefacts" >"$work/out" 2>&1 || code=$?
     if ((code > 1)); then
         cat "$work/out" >&2
         return 2
     fi
-    sed -n 's/^ *"verdict": "\([a-z-]*\)",\{0,1\}$/\1/p' "$record" | grep -v '^skip$' || return 2
+    # Of the cells alone: their plans hold the verdicts that scenarios expect, further in.
+    sed -n 's/^      "verdict": "\([a-z-]*\)",\{0,1\}$/\1/p' "$record" | grep -v '^skip$' || return 2
 }
 
 failed=0

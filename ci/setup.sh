@@ -4,6 +4,7 @@
 #   ci/setup.sh             installs missing programs (as root, or with sudo), then fetches the kernels
 #   ci/setup.sh programs    only the programs
 #   ci/setup.sh kernels     only the kernels, without root
+#   ci/setup.sh build       only what `dmlab kernel build` and so ci/mutations.sh need: the compiler and its tools
 #
 # May be run again at any time: what is there is not installed or fetched again. Works on Debian 12 and later and on
 # Ubuntu. Kernels go into $XDG_CACHE_HOME/dmlab/kernels (default ~/.cache); nothing is installed from them. Exit code 2,
@@ -22,6 +23,17 @@ needed=(
     xz:xz-utils
     cc:gcc
 )
+# What building kernels takes, beyond that.
+to_build=(
+    bc:bc
+    bison:bison
+    flex:flex
+    make:make
+    perl:perl
+    tar:tar
+)
+# The header that programs of the kernel's build include, and its package.
+elf_header=/usr/include/gelf.h
 # Debian's keys, where kernels have to be fetched from its archive by hand (Ubuntu).
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -30,9 +42,10 @@ fail() {
     exit 2
 }
 
+# programs ENTRY…: installs these packages where their programs are missing, and those in "more" in any case.
 programs() {
-    local entry missing=()
-    for entry in "${needed[@]}"; do
+    local entry missing=("${more[@]}")
+    for entry in "$@"; do
         command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
     done
     [[ -e $keyring ]] || missing+=(debian-archive-keyring)
@@ -57,15 +70,20 @@ kernels() {
     cargo run --release --quiet -- kernel fetch
 }
 
+more=()
 case "${1:-all}" in
 all)
-    programs
+    programs "${needed[@]}"
     kernels
     ;;
-programs) programs ;;
+programs) programs "${needed[@]}" ;;
 kernels) kernels ;;
+build)
+    [[ -e $elf_header ]] || more=(libelf-dev)
+    programs "${needed[@]}" "${to_build[@]}"
+    ;;
 *)
-    echo "usage: ci/setup.sh [programs|kernels]" >&2
+    echo "usage: ci/setup.sh [programs|kernels|build]" >&2
     exit 2
     ;;
 esac

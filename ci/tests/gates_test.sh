@@ -226,6 +226,13 @@ if [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
 fi
 grep -qxF "run --release --quiet -- kernel fetch" "$scratch/calls" || expect 0 setup kernels
 grep -qxF "run --release --quiet -- kernel fetch" "$scratch/calls" || fail "no kernel was fetched"
+mkdir "$scratch/few"
+for tool in bash env dirname; do
+    ln -s "$(command -v "$tool")" "$scratch/few/$tool"
+done
+cp "$scratch/bin/apt-get" "$scratch/bin/sudo" "$scratch/few/"
+CALLS=$scratch/calls PATH=$scratch/few expect 0 "$scratch/repo/ci/setup.sh" build
+grep -q "apt-get install .* bc bison flex make perl tar" "$scratch/calls" || fail "the tools of builds were not installed"
 expect 2 setup no-such-part
 FAIL_ON="*kernel fetch" expect 101 setup kernels
 

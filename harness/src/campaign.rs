@@ -268,6 +268,7 @@ fn record(plan: &Plan, judgement: &Judgement, performance: &Performance, peaks: 
         pools: peaks.records(),
         counters,
         entry_order: performance.entry_order.clone(),
+        cycle: None,
         trace: (plan.run_on == RunOn::Kernel).then(|| json_of(&findings.trace)),
     }
 }

@@ -4,7 +4,8 @@
 //! [`backend`] (the seam: what a scenario may ask of a device-mapper, and the engine's answer), [`script`] (carries out
 //! steps, loads and checks on any backend), [`campaign`] (a cell's run or runs, counted in a [`tally`] and told to
 //! whoever [`watch`]es), [`compare`] (variants beside each other),
-//! [`conform`] (engine and kernels beside each other), [`judge`] (verdicts and expectations), [`minimise`]
+//! [`conform`] (engine and kernels beside each other), [`cycles`] (a kernel's deadlock and the engine's),
+//! [`judge`] (verdicts and expectations), [`minimise`]
 //! (smaller failures), [`schedule_file`] (failing schedules on disk, and their replay), [`picture`] (such a schedule as a
 //! table and as a page), [`environment`], [`figure`] (pages that are checked in), [`kernels`] (what guests boot),
 //! [`cow`] (what is in a snapshot's store), [`detect`]
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod compare;
 pub mod conform;
 pub mod cow;
+pub mod cycles;
 pub mod detect;
 pub mod doctor;
 pub mod environment;

@@ -62,6 +62,9 @@ pub struct CellRecord {
     pub counters: BTreeMap<String, u64>,
     /// The order in which entries reached the device, where the scenario asks for it.
     pub entry_order: Vec<String>,
+    /// Whether the tasks that are stuck in a kernel are those of the engine's deadlock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<CycleRecord>,
     /// What each step was answered, on a kernel: what `dmlab conform` compares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<serde_json::Value>,
@@ -94,6 +97,33 @@ impl CellRecord {
     pub fn is_skipped(&self) -> bool {
         self.verdict == Verdict::Skip && self.ok
     }
+}
+
+/// The tasks that are stuck in a kernel, beside those of the engine's deadlock in the same scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleRecord {
+    /// Whether each party of the engine's cycle has a task of its own in the kernel.
+    pub same: bool,
+    /// The engine's cell, e.g. `cow_throttle=semaphore threshold=1`.
+    pub cell: String,
+    /// The parties of the engine's cycle; none if the engine met no deadlock.
+    pub parties: Vec<CycleParty>,
+    /// The kernel's other stuck tasks.
+    pub behind: Vec<String>,
+}
+
+/// A party of the engine's cycle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleParty {
+    /// The engine's task.
+    pub task: String,
+    /// The object that it waits for.
+    pub waits_for: String,
+    /// Where: functions, innermost first.
+    pub functions: Vec<String>,
+    /// The kernel's task that stands for it, e.g. `kworker/1:1 (pid 31)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_for_it: Option<String>,
 }
 
 /// What the explorer did with a cell.

@@ -45,7 +45,7 @@ mod verdict;
 mod write;
 
 pub use beside::beside;
-pub use cell::{CellRecord, Exploration, PoolRecord, ShardRecord, SignatureCount};
+pub use cell::{CellRecord, CycleParty, CycleRecord, Exploration, PoolRecord, ShardRecord, SignatureCount};
 pub use comparison::{Comparison, ComparisonRow, Found, Throughput};
 pub use exit::{ExitCode, exit_code};
 pub use format::{FORMAT, FormatName, FormatVersion, RecordError};

@@ -68,6 +68,7 @@ pub(crate) fn cell() -> CellRecord {
         pools: vec![pool("t.bs", 3, 16), pool("t.bio_split", 2, 2), pool("idle", 0, 8)],
         counters: BTreeMap::from([("kcopyd.jobs".to_owned(), 2050), ("bios".to_owned(), 1000)]),
         entry_order: vec!["w0".to_owned(), "w1".to_owned()],
+        cycle: None,
         trace: None,
     }
 }

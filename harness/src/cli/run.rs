@@ -228,13 +228,15 @@ pub(super) fn report(record: &Record, quiet: bool, output: &Output) {
         let options = TableOptions { color: output.out_color(), width: Output::width() };
         output.print(&beside(record).unwrap_or_else(|| table(record, options)));
     }
-    for cell in record.cells.iter().filter(|cell| !cell.ok) {
+    // Who is stuck in a real kernel is what such a run was for, also where it was expected.
+    let is_told = |cell: &&CellRecord| !cell.ok || (!quiet && cell.backend != "engine" && cell.verdict.is_stuck());
+    for cell in record.cells.iter().filter(is_told) {
         output.print(&details(cell));
     }
     output.print(&summary(record));
 }
 
-/// A cell that did not meet its expectations, in full.
+/// A cell in full: which expectations were not met, and its report.
 pub(super) fn details(cell: &CellRecord) -> String {
     let mut text = format!("\n{} {}\n", cell.scenario, cell.name_in_scenario());
     for mismatch in &cell.mismatches {

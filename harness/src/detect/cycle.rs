@@ -120,17 +120,23 @@ impl fmt::Display for CycleMatch {
             (false, false) => "not the engine's cycle",
         };
         f.write_str(head)?;
+        let who = |task: &Option<StuckTask>| task.as_ref().map_or_else(|| "nobody".to_owned(), StuckTask::name);
+        for (index, (party, task)) in self.parties.iter().enumerate() {
+            write!(f, "{}{} is {}", if index == 0 { ": " } else { ", " }, party.task, who(task))?;
+        }
         for (party, task) in &self.parties {
-            write!(f, "\n{} (waits for {} in {}): ", party.task, party.object, party.functions.join(" < "))?;
+            let functions = party.functions.join(" < ");
+            write!(f, "\n{} waits for {} in {functions}: ", party.task, party.object)?;
             match task {
-                Some(task) => write!(f, "{task}")?,
+                Some(task) => f.write_str(&task.name())?,
                 None => f.write_str("no stuck task stands for it")?,
             }
         }
         if !self.behind.is_empty() {
-            f.write_str("\nstuck behind them:")?;
+            let names: Vec<String> = self.behind.iter().map(StuckTask::name).collect();
+            write!(f, "\nstuck behind them: {}", names.join(", "))?;
         }
-        self.behind.iter().try_for_each(|task| write!(f, "\n{task}"))
+        Ok(())
     }
 }
 
@@ -168,10 +174,13 @@ mod tests {
         assert_eq!(found.behind.iter().map(|task| task.pid).collect::<Vec<_>>(), [50]);
         let text = found.to_string();
         assert!(
-            text.starts_with("the same cycle as the engine's\nw1 (waits for snap.cow_count in account_start_copy"),
+            text.starts_with(
+                "the same cycle as the engine's: w1 is init (pid 48), kworker/snap.kcopyd.0 is kworker/1:1 (pid 31), \
+                 lv is init (pid 49)\nw1 waits for snap.cow_count in account_start_copy"
+            ),
             "{text}"
         );
-        assert!(text.contains("stuck behind them:\ntask:init state:D pid:50"), "{text}");
+        assert!(text.ends_with("stuck behind them: init (pid 50)"), "{text}");
     }
 
     #[test]

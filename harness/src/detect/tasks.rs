@@ -31,6 +31,11 @@ pub struct StuckTask {
 }
 
 impl StuckTask {
+    /// What it is called, with its number.
+    pub fn name(&self) -> String {
+        format!("{} (pid {})", self.comm, self.pid)
+    }
+
     /// Whether these functions stand on its stack in this order, perhaps with others between them; innermost first.
     pub fn is_in(&self, functions: &[&str]) -> bool {
         let mut rest = self.stack.iter();

@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use self::site::Site;
 use super::edits::{EditError, MUTATIONS};
+use super::fetch::{Apt, FetchError};
 use super::store::{Kernel, Store, StoreError};
 use super::tools::{ToolError, Tools};
 
@@ -67,6 +68,9 @@ pub enum BuildError {
     /// Another program.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// The source cannot be fetched.
+    #[error(transparent)]
+    Fetch(FetchError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,6 +104,15 @@ pub enum BuildError {
         /// Why.
         error: io::Error,
     },
+}
+
+impl From<FetchError> for BuildError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Tool(error) => Self::Tool(error),
+            error => Self::Fetch(error),
+        }
+    }
 }
 
 impl BuildError {
@@ -169,7 +182,7 @@ pub fn build(
     }
     let edits = super::edits::mutation_of(name);
     check_needs(tools)?;
-    let source = Source::find(tools, wishes)?;
+    let source = Source::find(store, tools, wishes)?;
     let compiler = tools.output(Path::new("/"), "gcc", &["-dumpfullversion"])?;
     let compiler = String::from_utf8_lossy(&compiler).trim().to_owned();
     let text =
@@ -241,36 +254,51 @@ fn hash(texts: &[&str]) -> u64 {
 }
 
 /// The source package.
-struct Source {
-    /// Package and version.
+struct Source<'a> {
+    /// Package and version, as a folder can be called.
     identity: String,
-    /// Where it lies, if somebody said so.
-    file: Option<PathBuf>,
+    /// Where it comes from.
+    origin: Origin<'a>,
 }
 
-impl Source {
-    fn find(tools: &Tools, wishes: &BuildWishes) -> Result<Self, BuildError> {
+/// Where a source package comes from.
+enum Origin<'a> {
+    /// It lies here.
+    File(PathBuf),
+    /// From an archive: this version.
+    Apt(Apt<'a>, String),
+}
+
+impl<'a> Source<'a> {
+    fn find(store: &Store, tools: &'a Tools, wishes: &BuildWishes) -> Result<Self, BuildError> {
         let package = format!("linux-source-{SERIES}");
-        let fields = match &wishes.source {
+        let (version, origin) = match &wishes.source {
             Some(file) => {
-                let file = &fs::canonicalize(file).map_err(io(file))?;
-                let fields = tools.output(Path::new("/"), "dpkg-deb", &["-f", &text(file), "Package", "Version"]);
-                fields.map_err(|error| BuildError::package(file, error))?
+                let file = fs::canonicalize(file).map_err(io(file))?;
+                (version_of(&file, &package, tools)?, Origin::File(file))
             }
-            None => tools.output(Path::new("/"), "apt-cache", &["show", "--no-all-versions", &package])?,
+            None => {
+                let apt = Apt::find(&format!("^{}$", package.replace('.', "\\.")), store, tools)?;
+                let version = apt.facts()?.version;
+                (version.clone(), Origin::Apt(apt, version))
+            }
         };
-        let fields = String::from_utf8_lossy(&fields).into_owned();
-        let field = |name: &str| fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        match (field("Package"), field("Version")) {
-            (Some(found), Some(version)) if found == package => {
-                // A version can hold what no path should.
-                let version: String = version.chars().map(|c| if "/:".contains(c) { '_' } else { c }).collect();
-                Ok(Self { identity: format!("{package}_{version}"), file: wishes.source.clone() })
-            }
-            (found, _) => {
-                let found = found.unwrap_or("nothing");
-                Err(BuildError::Source(format!("expected the package {package}, found {found}; `apt update` may help")))
-            }
+        // A version can hold what no path should.
+        let version: String = version.chars().map(|c| if "/:".contains(c) { '_' } else { c }).collect();
+        Ok(Self { identity: format!("{package}_{version}"), origin })
+    }
+}
+
+/// The version of the package in `file`, which must be `package`.
+fn version_of(file: &Path, package: &str, tools: &Tools) -> Result<String, BuildError> {
+    let fields = tools.output(Path::new("/"), "dpkg-deb", &["-f", &text(file), "Package", "Version"]);
+    let fields = String::from_utf8_lossy(&fields.map_err(|error| BuildError::package(file, error))?).into_owned();
+    let field = |name: &str| fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    match (field("Package"), field("Version")) {
+        (Some(found), Some(version)) if found == package => Ok(version.to_owned()),
+        (found, _) => {
+            let found = found.unwrap_or("nothing");
+            Err(BuildError::Source(format!("{}: expected the package {package}, found {found}", file.display())))
         }
     }
 }
@@ -327,7 +355,11 @@ mod tests {
         }
         script(bin, "setpriv", "exec /usr/bin/setpriv \"$@\"");
         script(bin, "gcc", "echo 12.2.0");
-        script(bin, "apt-cache", "echo 'Package: linux-source-6.12'; echo 'Version: 6.12.1-1'");
+        script(
+            bin,
+            "apt-cache",
+            "case $1 in search) echo 'linux-source-6.12 - a';; *) echo 'Version: 6.12.1-1'; echo 'SHA256: ab';; esac",
+        );
         script(bin, "apt-get", ": >a.deb");
         script(bin, "dpkg-deb", "mkdir -p package/usr/src; : >package/usr/src/linux-source-6.12.tar.xz");
         script(bin, "tar", ": >Makefile");
@@ -413,6 +445,8 @@ mod tests {
         let fetch = "if it is damaged, `apt-get download linux-source-6.12` fetches it again";
         let path = fs::canonicalize(&deb).unwrap();
         assert_eq!(wrong(), format!("{} cannot be unpacked: unexpected end of file; {fetch}", path.display()));
+        script(&tools.path[0], "dpkg-deb", "echo 'Package: hello'; echo 'Version: 1'");
+        assert_eq!(wrong(), format!("{}: expected the package linux-source-6.12, found hello", path.display()));
         script(&tools.path[0], "dpkg-deb", "echo 'no Debian archive' >&2; exit 2");
         assert_eq!(wrong(), format!("{} cannot be unpacked: no Debian archive; {fetch}", path.display()));
     }

@@ -64,7 +64,7 @@ pub fn fetch(name: &str, store: &Store, tools: &Tools) -> Result<Fetched, FetchE
     for tool in ["apt-get", "apt-cache", "dpkg-deb", "xz"] {
         tools.find(tool)?;
     }
-    let apt = Apt::find(name, store, tools)?;
+    let apt = Apt::find(&pattern(name), store, tools)?;
     let package = &apt.package;
     let facts = apt.facts()?;
     let inputs = format!("{package} {} {}", facts.version, facts.sha256);
@@ -74,7 +74,7 @@ pub fn fetch(name: &str, store: &Store, tools: &Tools) -> Result<Fetched, FetchE
     let origin = format!("{package} {}", facts.version);
     let kernel = store.install(name, &origin, &inputs, |folder| {
         let unpacked = tempfile::tempdir_in(folder).map_err(|error| lost(folder, error))?;
-        apt.run(unpacked.path(), "apt-get", &["download", &format!("{package}={}", facts.version)])?;
+        apt.download(unpacked.path(), &facts.version)?;
         let archive = first_file(unpacked.path(), ".deb").ok_or_else(|| FetchError::NoImage(package.clone()))?;
         let root = unpacked.path().join("root");
         tools.output(folder, "dpkg-deb", &["-x", &text(&archive), &text(&root)])?;
@@ -123,7 +123,7 @@ fn text(path: &Path) -> String {
 }
 
 /// An apt that knows the package.
-struct Apt<'a> {
+pub(super) struct Apt<'a> {
     tools: &'a Tools,
     /// Options that lead it to lists of its own; none for the machine's.
     options: Vec<String>,
@@ -131,25 +131,25 @@ struct Apt<'a> {
 }
 
 /// What apt says of a package.
-struct Facts {
-    version: String,
+pub(super) struct Facts {
+    pub(super) version: String,
     sha256: String,
 }
 
 impl<'a> Apt<'a> {
-    /// The machine's apt if it has the package, else one with lists in the store.
-    fn find(name: &str, store: &Store, tools: &'a Tools) -> Result<Self, FetchError> {
+    /// The machine's apt if it has a package like `pattern`, else one with lists in the store; the newest such package.
+    pub(super) fn find(pattern: &str, store: &Store, tools: &'a Tools) -> Result<Self, FetchError> {
         let mut apt = Self { tools, options: Vec::new(), package: String::new() };
-        if let Some(package) = apt.newest(name)? {
+        if let Some(package) = apt.newest(pattern)? {
             apt.package = package;
             return Ok(apt);
         }
         if !Path::new(KEYRING).exists() {
-            return Err(FetchError::NoKeys(pattern(name)));
+            return Err(FetchError::NoKeys(pattern.to_owned()));
         }
         apt.options = own_lists(&store.root().join(".apt")).map_err(|error| lost(store.root(), error))?;
         apt.run(Path::new("/"), "apt-get", &["update"])?;
-        apt.package = apt.newest(name)?.ok_or_else(|| FetchError::NoPackage(pattern(name)))?;
+        apt.package = apt.newest(pattern)?.ok_or_else(|| FetchError::NoPackage(pattern.to_owned()))?;
         Ok(apt)
     }
 
@@ -159,13 +159,18 @@ impl<'a> Apt<'a> {
         self.tools.output(folder, name, &all).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn newest(&self, name: &str) -> Result<Option<String>, ToolError> {
-        let found = self.run(Path::new("/"), "apt-cache", &["search", "--names-only", &pattern(name)])?;
+    /// Downloads this version of the package into `folder`.
+    pub(super) fn download(&self, folder: &Path, version: &str) -> Result<(), ToolError> {
+        self.run(folder, "apt-get", &["download", &format!("{}={version}", self.package)]).map(drop)
+    }
+
+    fn newest(&self, pattern: &str) -> Result<Option<String>, ToolError> {
+        let found = self.run(Path::new("/"), "apt-cache", &["search", "--names-only", pattern])?;
         let packages = found.lines().filter_map(|line| line.split_whitespace().next());
         Ok(packages.max_by_key(|package| numbers(package)).map(str::to_owned))
     }
 
-    fn facts(&self) -> Result<Facts, FetchError> {
+    pub(super) fn facts(&self) -> Result<Facts, FetchError> {
         let shown = self.run(Path::new("/"), "apt-cache", &["show", "--no-all-versions", &self.package])?;
         let field = |name: &str| {
             let value = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));

@@ -13,6 +13,7 @@ use dmlab_units::Seed;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::RunningKernel;
+use crate::detect::tasks::StuckTask;
 use crate::plan::{Plan, Wishes};
 use crate::script::Errand;
 
@@ -175,6 +176,11 @@ pub(super) enum Event {
         record: Box<CellRecord>,
         /// Whether the kernel is in a state in which no other cell should run.
         spoiled: bool,
+    },
+    /// The tasks that sleep uninterruptibly, of a cell that ends badly.
+    Stuck {
+        /// With their stacks.
+        tasks: Vec<StuckTask>,
     },
     /// Something to keep with a failure: tables, stacks, slabinfo.
     Artefact {

@@ -21,6 +21,9 @@ use super::bundle::Bundle;
 use super::console::Console;
 use super::job::{Cells, Event, Job, Named};
 use super::supervisor::{End, Ended, Then};
+use crate::cycles;
+use crate::detect::kmsg::scan;
+use crate::detect::tasks::{StuckTask, hung_tasks};
 use crate::kernels::Kernel;
 use crate::script::Errand;
 
@@ -53,7 +56,7 @@ pub struct Tour<'a> {
     /// Where failures are kept, if anywhere.
     pub artefacts: Option<&'a Path>,
     /// Ends it.
-    pub interrupt: &'a AtomicBool,
+    pub interrupt: &'a Arc<AtomicBool>,
 }
 
 impl Tour<'_> {
@@ -118,6 +121,8 @@ struct Visit<'a> {
     /// The cell that runs, and since when.
     open: Option<(usize, Instant)>,
     bundle: Bundle,
+    /// Who was stuck when it ended badly.
+    stuck: Vec<StuckTask>,
     fatal: Option<String>,
     records: Vec<CellRecord>,
 }
@@ -132,6 +137,7 @@ impl<'a> Visit<'a> {
             next: 0,
             open: None,
             bundle: Bundle::default(),
+            stuck: Vec::new(),
             fatal: None,
             records: Vec::new(),
         }
@@ -174,9 +180,11 @@ impl<'a> Visit<'a> {
             Event::Begin { cell } => {
                 self.open = Some((cell, Instant::now()));
                 self.bundle = Bundle::begin(console);
+                self.stuck.clear();
                 let name = self.cells.get(cell).map(|named| named.scenario.as_str()).unwrap_or_default();
                 (self.on_cell)(format!("{name} [{}]", self.kernel.name));
             }
+            Event::Stuck { tasks } => self.stuck = tasks,
             Event::Artefact { name, text } => self.bundle.add(name, text),
             Event::Fatal { why } => self.fatal = Some(why),
             Event::End { cell, record, spoiled } => {
@@ -204,6 +212,10 @@ impl<'a> Visit<'a> {
         let Some(named) = self.cells.get(cell) else { return };
         let mut record = blank(named, self.kernel, verdict, report);
         record.wall_ns = Some(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        if self.stuck.is_empty() {
+            // A guest that says nothing more may have had its kernel say who is stuck.
+            self.stuck = hung_tasks(&scan(&ended.console.text()));
+        }
         self.keep(record, &ended.console);
     }
 
@@ -230,22 +242,45 @@ impl<'a> Visit<'a> {
         self.records
     }
 
+    /// Says of tasks that are stuck whether they are those of the engine's deadlock.
+    fn compare(&mut self, record: &mut CellRecord, bundle: &mut Bundle) {
+        let tasks = std::mem::take(&mut self.stuck);
+        let document = self.tour.documents.iter().find(|document| document.id() == record.scenario);
+        let Some(document) = document.filter(|_| record.verdict.is_stuck()) else { return };
+        (self.on_cell)(format!("{}: the engine's deadlocks, to compare [{}]", record.scenario, self.kernel.name));
+        let cell: Vec<(String, String)> =
+            record.variant.iter().filter(|(axis, _)| axis != KERNEL_AXIS).cloned().collect();
+        let compared = cycles::compare(document, &cell, &self.kernel.release, &tasks, self.tour.interrupt);
+        if let Some(compared) = compared {
+            let text = compared.in_words();
+            append(record, &text);
+            bundle.add("cycle.txt".to_owned(), format!("{text}\n"));
+            record.cycle = Some(compared.to_record());
+        }
+    }
+
     /// Keeps a record, and of a failure what was found.
     fn keep(&mut self, mut record: CellRecord, console: &Console) {
-        let bundle = std::mem::take(&mut self.bundle);
+        let mut bundle = std::mem::take(&mut self.bundle);
+        self.compare(&mut record, &mut bundle);
         if let Some(folder) = self.tour.artefacts.filter(|_| !record.ok) {
             let kept = match bundle.write(folder, &record, console) {
                 Ok(path) => format!("what was found is in {}", path.display()),
                 Err(error) => format!("what was found could not be kept: {error}"),
             };
-            let report = record.report.get_or_insert_default();
-            if !report.is_empty() {
-                report.push('\n');
-            }
-            report.push_str(&kept);
+            append(&mut record, &kept);
         }
         self.records.push(record);
     }
+}
+
+/// Puts a text behind the others of a report.
+fn append(record: &mut CellRecord, text: &str) {
+    let report = record.report.get_or_insert_default();
+    if !report.is_empty() {
+        report.push('\n');
+    }
+    report.push_str(text);
 }
 
 /// What a guest's end says of the cell that ran.
@@ -287,6 +322,7 @@ fn blank(named: &Named, kernel: &Kernel, verdict: Verdict, report: String) -> Ce
         pools: Vec::new(),
         counters: Default::default(),
         entry_order: Vec::new(),
+        cycle: None,
         trace: None,
     }
 }
@@ -313,6 +349,11 @@ mod tests {
 
     /// Gives a visit of three cells, the second of which is expected to crash, to `body`.
     fn visit(artefacts: Option<&Path>, body: impl FnOnce(Visit<'_>)) {
+        visit_of(&[], artefacts, body);
+    }
+
+    /// The same, of these scenarios.
+    fn visit_of(documents: &[Arc<Document>], artefacts: Option<&Path>, body: impl FnOnce(Visit<'_>)) {
         let tools = Tools::default();
         let guests = Guests { tools, cache: PathBuf::new(), patience: Patience::DEFAULT, accel: Accel::Tcg };
         let kernel = Kernel {
@@ -322,11 +363,11 @@ mod tests {
             modules: None,
             origin: String::new(),
         };
-        let interrupt = AtomicBool::new(false);
+        let interrupt = Arc::default();
         let tour = Tour {
             guests: &guests,
             kernels: std::slice::from_ref(&kernel),
-            documents: &[],
+            documents,
             errands: &BTreeMap::new(),
             overrides: &[],
             seed: Seed(1),
@@ -361,6 +402,51 @@ mod tests {
                 assert!(record.report.as_ref().unwrap().contains(told), "{record:?}");
             });
         }
+    }
+
+    /// The kernel's report of snapshot/cow-throttle on 6.12 with the semaphore put back.
+    const HUNG: &str = include_str!("../../detect/texts/cow-semaphore-hung.txt");
+
+    /// The record of that cell when the guest has told of these tasks, and what its bundle says of them.
+    fn stuck(tasks: Vec<StuckTask>) -> (CellRecord, Option<String>) {
+        let entry = dmlab_scenarios::catalog().iter().find(|entry| entry.id() == "snapshot/cow-throttle").unwrap();
+        let document = Document::parse(entry.path, entry.text).unwrap_or_else(|found| panic!("{found}"));
+        let variant = [("cow_throttle", "semaphore"), ("threshold", "1")];
+        let named = Named {
+            scenario: entry.id().to_owned(),
+            variant: variant.map(|(axis, value)| (axis.to_owned(), value.to_owned())).to_vec(),
+            expected: "pass".to_owned(),
+            seed: 1,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut found = None;
+        visit_of(&[Arc::new(document)], Some(folder.path()), |mut visit| {
+            let mut record = blank(&named, visit.kernel, Verdict::Deadlock, "tasks wait for each other".to_owned());
+            record.variant.pop();
+            visit.hear(Event::Begin { cell: 0 }, &Console::default());
+            visit.hear(Event::Stuck { tasks }, &Console::default());
+            visit.hear(Event::End { cell: 0, record: Box::new(record), spoiled: true }, &Console::default());
+            found = visit.records.pop();
+        });
+        let folder = folder.path().join("snapshot-cow-throttle_cow_throttle-semaphore_threshold-1_kernel-6.1");
+        assert!(folder.is_dir(), "a failure is kept");
+        (found.unwrap(), std::fs::read_to_string(folder.join("cycle.txt")).ok())
+    }
+
+    #[test]
+    fn a_deadlock_says_whether_it_is_the_engines_in_its_report_in_the_record_and_in_the_bundle() {
+        let mut tasks = hung_tasks(&scan(HUNG));
+        for (same, told) in [(true, "the same cycle as the engine's: "), (false, "not the engine's cycle: ")] {
+            let (record, kept) = stuck(tasks.clone());
+            let report = record.report.unwrap();
+            assert!(report.starts_with("tasks wait for each other\n") && report.contains(told), "{report}");
+            assert_eq!(record.cycle.map(|cycle| cycle.same), Some(same));
+            assert!(kept.unwrap().contains(told));
+            // Without the one who would give the semaphore back it is another one.
+            tasks.retain(|task| task.work.is_none());
+        }
+        let (record, kept) = stuck(Vec::new());
+        assert_eq!((record.cycle, kept), (None, None), "nobody was stuck, so there is nothing to compare");
     }
 
     #[test]

@@ -307,7 +307,9 @@ impl Watch {
             }
             Event::End { .. } => self.in_cell = false,
             Event::Bye => self.bye = true,
-            Event::Artefact { .. } | Event::Cells { .. } | Event::Fatal { .. } => self.moved = now,
+            Event::Artefact { .. } | Event::Stuck { .. } | Event::Cells { .. } | Event::Fatal { .. } => {
+                self.moved = now
+            }
         }
     }
 

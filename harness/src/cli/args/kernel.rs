@@ -38,8 +38,10 @@ Examples:
   dmlab kernel build --source linux-source-6.12_6.12.117-1_all.deb
                                               from a package at hand, without a network
 
-The source comes from what this machine's apt knows as linux-source-6.12. The first build takes minutes, those after it
-compile what differs. A kernel of the same source, configuration, edits and compiler is not built again.";
+The source is the package linux-source-6.12, from what this machine's apt knows or else from Debian's archive; the compiler
+and its tools are installed by `ci/setup.sh build`. The first build takes minutes, those after it compile what differs. A
+kernel of the same source, configuration, edits and compiler is not built again. An interrupted build leaves nothing behind
+but the unpacked source.";
 
 const BOOT_EXAMPLES: &str = "\
 Examples:

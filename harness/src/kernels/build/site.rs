@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::{lost_lines, merged};
-use super::{BuildError, CONFIG, SERIES, Source, Told, io, text};
+use super::{BuildError, CONFIG, Origin, SERIES, Source, Told, io, text};
 use crate::kernels::edits::{Edits, MUTATIONS};
 use crate::kernels::tools::{ToolError, Tools};
 
@@ -113,17 +113,17 @@ impl<'a> Site<'a> {
     }
 
     /// Unpacks the source, unless that was done.
-    pub(super) fn unpack(&self, source: &Source) -> Result<(), BuildError> {
+    pub(super) fn unpack(&self, source: &Source<'_>) -> Result<(), BuildError> {
         if self.tree().join("Makefile").is_file() {
             return Ok(());
         }
         (self.told)(Told::Note(&format!("unpacking {}", source.identity)));
         let work = tempfile::Builder::new().prefix(UNPACKING).tempdir_in(self.place).map_err(io(self.place))?;
         let package = format!("linux-source-{SERIES}");
-        let file = match &source.file {
-            Some(file) => fs::canonicalize(file).map_err(io(file))?,
-            None => {
-                self.tools.output(work.path(), "apt-get", &["download", &package])?;
+        let file = match &source.origin {
+            Origin::File(file) => file.clone(),
+            Origin::Apt(apt, version) => {
+                apt.download(work.path(), version)?;
                 let entries = fs::read_dir(work.path()).map_err(io(work.path()))?.flatten();
                 let deb =
                     entries.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "deb"));

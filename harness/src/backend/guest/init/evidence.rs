@@ -5,6 +5,7 @@
 //! Not here: where the host puts it (`bundle`).
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use super::line::Line;
 use crate::backend::guest::job::Event;
 use crate::backend::kernel::{RunningKernel, Which};
+use crate::detect::tasks::stuck_tasks;
 
 /// So long may asking device-mapper take.
 const ASK: Duration = Duration::from_secs(2);
@@ -27,6 +29,7 @@ pub(super) fn of_any_failure(line: &Line) {
 
 /// What can be told while the devices are there and tasks are stuck in them.
 pub(super) fn of_what_is_stuck(line: &Arc<Line>, kernel: &Arc<RunningKernel>) {
+    line.tell(&Event::Stuck { tasks: stuck_tasks(Path::new("/proc")) });
     tell(line, "stacks.txt", stacks());
     let (sender, told) = channel();
     let kernel = Arc::clone(kernel);
