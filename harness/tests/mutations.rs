@@ -148,6 +148,16 @@ const MUTATIONS: &[Mutation] = &[
     mutation("snapshot/cow-throttle-register", &[("planted", "snap-throttles-worker")], "verdict hang, expected pass"),
     mutation("snapshot/cow-throttle-worker", &[("planted", "snap-throttles-worker")], "verdict hang, expected pass"),
     mutation("snapshot/cow-throttle-worker", &[("planted", "snap-throttle-leaks")], "verdict hang, expected deadlock"),
+    mutation(
+        "snapshot/cow-throttle-worker-proved",
+        &[("planted", "snap-throttle-off-by-one")],
+        "verdict pass, expected deadlock",
+    ),
+    mutation(
+        "snapshot/cow-throttle-worker-proved",
+        &[("planted", "snap-throttle-leaks")],
+        "verdict hang, expected pass",
+    ),
     mutation("snapshot/cow-throttle-writers", &[("planted", "snap-throttle-leaks")], "verdict hang, expected pass"),
     mutation("snapshot/cow-throttle-writers", &[("planted", "snap-throttles-worker")], "verdict hang, expected pass"),
     mutation(
@@ -156,7 +166,7 @@ const MUTATIONS: &[Mutation] = &[
         "verdict pass, expected deadlock",
     ),
     mutation("snapshot/cow-throttle-self", &[("planted", "snap-throttle-off-by-one")], "verdict pass, expected hang"),
-    mutation("snapshot/copy-throttle", &[("percent", "100")], "the steps of must_block took"),
+    mutation("snapshot/copy-throttle", &[("percent", "100")], "verdict fail, expected pass"),
     mutation("snapshot/embedded-pools", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("snapshot/split-throughput", &[("planted", "one-channel")], "load whole: bw_bytes is"),
     mutation("snapshot/split-throughput", &[("planted", "one-channel")], "load writers: bw_bytes is"),
