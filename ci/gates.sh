@@ -97,10 +97,9 @@ gate_guest() {
     fi
     local reports=${DMLAB_REPORTS:-target/guest}
     mkdir -p "$reports"
-    cargo run --release --quiet -- run --backend guest --kernel 6.1,6.12 \
+    # Also finds cells that are not as their scenarios expect: one pass through the guests says both.
+    cargo run --release --quiet -- conform --kernel 6.1,6.12 --json "$reports/conform.json" \
         --junit "$reports/guest.xml" --markdown "$reports/guest.md" --artefacts "$reports/artefacts"
-    cargo run --release --quiet -- conform --kernel 6.1,6.12 \
-        --json "$reports/conform.json" --artefacts "$reports/artefacts"
 }
 
 about_bench="the benches compile, and each runs once"

@@ -1,26 +1,29 @@
 //! `dmlab conform`: the same scenarios on the engine and in guests, compared step by step.
 //!
-//! Invariants: every cell of every kernel is a row, also those that could not be run; what differs is printed.
+//! Invariants: every cell of every kernel is a row, also those that could not be run; what differs is printed, and which
+//! cells of a kernel are not as their scenarios expect, so that nobody has to run the guests twice.
 //! Not here: comparing ([`crate::conform`]), guests ([`crate::backend::guest`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_engine::variants::Kernel as Release;
-use dmlab_results::{CellRecord, ExitCode, Verdict};
+use dmlab_results::{CellRecord, ExitCode, Record, Verdict, exit_code, junit, markdown, summary};
 use dmlab_scenarios::Document;
 use dmlab_units::Seed;
 
 use super::args::ConformArgs;
 use super::output::Output;
 use super::progress::Progress;
+use super::run::details;
 use super::{Failure, guests, select};
 use crate::backend::guest::{KERNEL_AXIS, Tour};
 use crate::conform::across::Across;
 use crate::conform::explained::{Explained, SHIPPED};
 use crate::conform::report::Conformance;
 use crate::conform::{Seen, sides};
+use crate::environment::environment;
 use crate::kernels::Kernel;
 use crate::script::{Errand, Trace};
 
@@ -67,7 +70,30 @@ pub(super) fn conform(args: &ConformArgs, output: &Output, interrupt: &Arc<Atomi
         let json = serde_json::to_string_pretty(&conformance).map_err(|error| Failure::Setup(error.to_string()))?;
         output.write(path, &format!("{json}\n"))?;
     }
-    Ok(conformance.exit_code())
+    let mut record =
+        Record::new(env!("CARGO_PKG_VERSION"), args.seed.0, "default", environment(), std::env::args().collect());
+    record.cells = records;
+    record.interrupted = interrupt.load(Ordering::Relaxed);
+    report(args, &record, output)?;
+    Ok(match exit_code(&record) {
+        ExitCode::Ok => conformance.exit_code(),
+        code => code,
+    })
+}
+
+/// What `dmlab run` would say of the kernels' cells: which are not as expected, and how many are.
+fn report(args: &ConformArgs, record: &Record, output: &Output) -> Result<(), Failure> {
+    if args.json.as_deref() != Some("-".as_ref()) {
+        record.cells.iter().filter(|cell| !cell.ok).for_each(|cell| output.print(&details(cell)));
+        output.print(&summary(record));
+    }
+    if let Some(path) = &args.junit {
+        output.write(path, &junit(record))?;
+    }
+    if let Some(path) = &args.markdown {
+        output.write(path, &markdown(record))?;
+    }
+    Ok(())
 }
 
 fn explained(args: &ConformArgs) -> Result<Explained, Failure> {
