@@ -12,14 +12,9 @@ use std::sync::Arc;
 
 use dmlab_units::{Bytes, Sectors};
 
+use super::pages::{PAGE_BYTES, Page};
 use crate::sched::Task;
 use crate::sched::cell::Tiny;
-
-/// Bytes of a page.
-pub(super) const PAGE_BYTES: usize = 4096;
-
-/// A page that ramdisks and buffers share.
-pub(super) type Page = Arc<[u8; PAGE_BYTES]>;
 
 /// What is in a buffer.
 pub(super) enum Content {

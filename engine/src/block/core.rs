@@ -15,6 +15,7 @@ use super::bio::Bio;
 use super::device::{DevId, Device};
 use super::late::{Fate, Late};
 use super::opf::BioOp;
+use super::pages::SparePages;
 use super::power::Power;
 use super::status::BlkStatus;
 use crate::sched::cell::{Tiny, Word};
@@ -85,6 +86,8 @@ pub struct BlockCore {
     random_seed: Word,
     /// The kernel log.
     kmsg: Tiny<Vec<String>>,
+    /// Pages for ramdisks.
+    pub(super) spare_pages: SparePages,
 }
 
 /// A list on which a run that ends anywhere may leave bios. A bio leads to the table that it came through, and the table to
@@ -126,6 +129,7 @@ impl BlockCore {
             modules: Tiny::new(BTreeMap::new()),
             random_seed: Word::default(),
             kmsg: Tiny::new(Vec::new()),
+            spare_pages: SparePages::new(),
         })
     }
 

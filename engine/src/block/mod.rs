@@ -1,6 +1,6 @@
 //! The block layer that dm stands on: bios, sets of them, how they are submitted, and the devices at the bottom.
 //!
-//! Reading order: [`status`], [`buffer`] (data), [`opf`] (what
+//! Reading order: [`status`], [`buffer`] and `pages` (data), [`opf`] (what
 //! is asked for), [`bio`] (the unit of I/O and its completion), [`core`](mod@core) (what all
 //! devices of a machine share: pools, faults, the entry log), [`device`], [`late`] (bios that are held or slow),
 //! [`power`] and [`write_cache`] (what a power cut takes),
@@ -21,6 +21,7 @@ pub mod late;
 pub mod null;
 pub mod offload;
 pub mod opf;
+mod pages;
 pub mod power;
 pub mod ram;
 pub mod split;

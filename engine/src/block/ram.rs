@@ -17,10 +17,11 @@ use std::sync::Arc;
 use dmlab_units::{Nanos, Sectors};
 
 use super::bio::Bio;
-use super::buffer::{Content, PAGE_BYTES, Page};
+use super::buffer::Content;
 use super::core::BlockCore;
 use super::device::{DevId, Device, Driver, RAM_MAJOR};
 use super::opf::{BioFlags, BioOp};
+use super::pages::{PAGE_BYTES, Page, PagesAtHand};
 use super::status::BlkStatus;
 use super::submit::range_arg;
 use super::write_cache::WriteCache;
@@ -168,7 +169,7 @@ impl Ram {
         }
         if !self.loses(dev, op) {
             match op {
-                BioOp::Read | BioOp::Write => self.transfer(current, bio),
+                BioOp::Read | BioOp::Write => self.transfer(current, core, bio),
                 BioOp::Discard | BioOp::SecureErase => self.discard(current, bio),
                 BioOp::WriteZeroes => self.write_zeroes(current, bio),
                 BioOp::Flush => {}
@@ -197,12 +198,13 @@ impl Ram {
     }
 
     /// Moves data between the bio's memory and the pages, page by page.
-    fn transfer(&self, current: &Task, bio: &Bio) {
+    fn transfer(&self, current: &Task, core: &BlockCore, bio: &Bio) {
         let Some(data) = bio.data() else { return };
         let (start, len) = (bio.sector.bytes().0 as usize, bio.sectors.bytes().0 as usize);
         if self.by_cpu {
             current.charge(Nanos((len as u64).div_ceil(PAGE_BYTES as u64) * COPY_NANOS_PER_PAGE));
         }
+        let mut pages = core.spare_pages.at_hand(current, len / PAGE_BYTES);
         data.buffer.with_content(current, |content| {
             let mut done = 0;
             while done < len {
@@ -210,17 +212,17 @@ impl Ram {
                 let piece = Piece { at, from, len: (PAGE_BYTES - at % PAGE_BYTES).min(len - done) };
                 done += piece.len;
                 match content {
-                    Content::Pages(pages) if piece.is_page() => {
-                        self.share(current, bio.op(), piece, &mut pages[from / PAGE_BYTES]);
+                    Content::Pages(shared) if piece.is_page() => {
+                        self.share(current, bio.op(), piece, &mut shared[from / PAGE_BYTES], &mut pages);
                     }
-                    _ => self.copy(current, bio.op(), piece, &mut content.bytes()[from..][..piece.len]),
+                    _ => self.copy(current, bio.op(), piece, &mut content.bytes()[from..][..piece.len], &mut pages),
                 }
             }
         });
     }
 
     /// Copies a piece.
-    fn copy(&self, current: &Task, op: BioOp, Piece { at, .. }: Piece, memory: &mut [u8]) {
+    fn copy(&self, current: &Task, op: BioOp, Piece { at, .. }: Piece, memory: &mut [u8], pages: &mut PagesAtHand<'_>) {
         let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
         let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
         if op == BioOp::Read {
@@ -232,12 +234,23 @@ impl Ram {
                 self.show_write(current, leaf.as_ref(), at, memory);
             }
             self.note_older(current, leaf.as_ref(), at, memory);
-            write_page(&mut leaf, page % PAGES_PER_LEAF, within, memory);
+            if memory.len() == PAGE_BYTES {
+                write_whole_page(&mut leaf_of(&mut leaf)[page % PAGES_PER_LEAF], memory, pages);
+            } else {
+                write_page(&mut leaf, page % PAGES_PER_LEAF, within, memory);
+            }
         }
     }
 
     /// Shares a whole page with a buffer, in either direction.
-    fn share(&self, current: &Task, op: BioOp, Piece { at, .. }: Piece, shared: &mut Option<Page>) {
+    fn share(
+        &self,
+        current: &Task,
+        op: BioOp,
+        Piece { at, .. }: Piece,
+        shared: &mut Option<Page>,
+        pages: &mut PagesAtHand<'_>,
+    ) {
         let page = at / PAGE_BYTES;
         let mut leaf = self.leaves[page / PAGES_PER_LEAF].lock_for(current);
         if op == BioOp::Read {
@@ -248,7 +261,8 @@ impl Ram {
                 self.show_write(current, leaf.as_ref(), at, bytes_of(shared));
             }
             self.note_older(current, leaf.as_ref(), at, bytes_of(shared));
-            leaf_of(&mut leaf)[page % PAGES_PER_LEAF].clone_from(shared);
+            let place = &mut leaf_of(&mut leaf)[page % PAGES_PER_LEAF];
+            pages.give(std::mem::replace(place, shared.clone()));
         }
     }
 
@@ -337,24 +351,22 @@ fn leaf_of(leaf: &mut Option<Leaf>) -> &mut Leaf {
 }
 
 fn write_page(leaf: &mut Option<Leaf>, page: usize, within: usize, from: &[u8]) {
-    let page = &mut leaf_of(leaf)[page];
-    let is_own = page.as_mut().is_some_and(|page| Arc::get_mut(page).is_some());
-    match page.as_mut() {
-        Some(page) if is_own || from.len() < PAGE_BYTES => {
-            Arc::make_mut(page)[within..within + from.len()].copy_from_slice(from);
-        }
-        // All of it is new: what stood there need not be copied, nor zeros be made.
-        _ if from.len() == PAGE_BYTES => *page = Some(whole_page(from)),
-        _ => {
+    match &mut leaf_of(leaf)[page] {
+        Some(page) => Arc::make_mut(page)[within..within + from.len()].copy_from_slice(from),
+        none => {
             let mut fresh = [0; PAGE_BYTES];
             fresh[within..within + from.len()].copy_from_slice(from);
-            *page = Some(Arc::new(fresh));
+            *none = Some(Arc::new(fresh));
         }
     }
 }
 
-fn whole_page(from: &[u8]) -> Page {
-    Arc::<[u8]>::from(from).try_into().expect("a page is as long as a page")
+/// All of it is new: what stood there need not be copied, nor zeros be made.
+fn write_whole_page(place: &mut Option<Page>, from: &[u8], pages: &mut PagesAtHand<'_>) {
+    match place.as_mut().and_then(Arc::get_mut) {
+        Some(own) => own.copy_from_slice(from),
+        None => *place = Some(pages.holding(from)),
+    }
 }
 
 fn bytes_of(page: &Option<Page>) -> &[u8] {
