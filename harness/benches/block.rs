@@ -21,14 +21,13 @@ use std::time::Duration;
 use criterion::Criterion;
 use dmlab_engine::sched::Outcome;
 use dmlab_engine::sched::explorer::{CostTable, Explorer, Fair, Limits};
-use dmlab_results::{BOOTSTRAP_RESAMPLES, median, ratio_of_medians};
 use dmlab_units::{Nanos, Seed};
 
 use costs::fit::{KINDS, NAMES, Point, costs, fit, only, table};
 use costs::groups;
-use support::rounds::{Effort, Group, Row, each, measured, on_this_machine, print, selected, shown};
+use support::rounds::{Effort, Group, Row, compared, each, measured, on_this_machine, selected, shown};
+use support::tables::print;
 
-const LEVEL: f64 = 0.95;
 /// Longer than any row.
 const STEPS_MAX: u64 = 100_000_000;
 
@@ -60,23 +59,12 @@ fn report(group: &Group, effort: Effort) {
     let virtual_times: Vec<f64> = group.rows.iter().map(virtual_time).collect();
     let head = ["", "measured", "of the first", "95 % interval", "virtual", "of the first", "virtual / measured"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for (place, row) in group.rows.iter().enumerate() {
-        let middle = median(&samples[place]).expect("there are samples");
-        let ratio = ratio_of_medians(&samples[0], &samples[place], BOOTSTRAP_RESAMPLES, LEVEL, Seed(1));
-        let (ratio, interval) = match ratio {
-            Ok(_) if place == 0 => ("1 (baseline)".to_owned(), String::new()),
-            Ok(found) => (format!("{:.2}", found.ratio), format!("{:.2} to {:.2}", found.low, found.high)),
-            Err(error) => (error.to_string(), String::new()),
-        };
-        rows.push(vec![
-            row.name.clone(),
-            shown(middle),
-            ratio,
-            interval,
-            shown(virtual_times[place]),
-            format!("{:.2}", virtual_times[place] / virtual_times[0]),
-            format!("{:.2}", virtual_times[place] / middle),
-        ]);
+    for ((row, compared), virtual_time) in group.rows.iter().zip(compared(&samples)).zip(&virtual_times) {
+        let mut cells = vec![row.name.clone(), shown(compared.median)];
+        cells.extend(compared.ratio);
+        cells.push(shown(*virtual_time));
+        cells.extend([virtual_times[0], compared.median].map(|other| format!("{:.2}", virtual_time / other)));
+        rows.push(cells);
     }
     print(&group.name, rows);
 }

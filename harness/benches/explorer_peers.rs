@@ -11,6 +11,7 @@
 //! Not here: weak memory, which only loom explores; the time of a single schedule of whole scenarios (`explorer.rs`).
 
 mod peers;
+mod support;
 
 use std::process::exit;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use peers::emulated::ShuttleCv;
 use peers::model::Throttle;
 use peers::on_shuttle::ShuttleBs;
 use peers::{Bounds, Exhausted, Tally, child, on_dmlab, on_loom, on_shuttle, report};
+use support::tables::print;
 
 /// Some runs of an engine under one of its strategies, from a seed.
 type Runs = fn(Throttle, u64, Bounds) -> Tally;
@@ -184,7 +186,7 @@ fn rates(effort: &Effort) {
         rows.push([vec![(*name).to_owned()], shown.to_vec(), vec![ratio]].concat());
     }
     let (rounds, round) = (effort.rounds, effort.round);
-    report::print(
+    print(
         &format!("a. Schedules per second, fixed {}, one OS thread; median of {rounds} x {round:?}", model.name()),
         rows,
     );
@@ -212,7 +214,7 @@ fn ratios(medians: &[(&str, f64)]) {
         let ratios = own.map(|(_, own)| format!("{:.2}", own / rate));
         rows.push(std::iter::once(what).chain(ratios).collect());
     }
-    report::print("Ratios of the medians of table a", rows);
+    print("Ratios of the medians of table a", rows);
     println!("\ndmlab random, two OS threads : one = {:.2}", best(&|name| name == DMLAB_ON_TWO).1 / own[0].1);
 }
 
@@ -230,7 +232,7 @@ fn first_deadlocks(effort: &Effort) {
         let cells = BUGGY.iter().map(|&model| report::spread(&child::ask(name, model, seeds, bounds)));
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
-    report::print(
+    print(
         &format!(
             "b. Schedules until the first deadlock, buggy; least / median / most of {} seeds, at most {} (dmlab) or {} \
              (shuttle) schedules each; loom has one order and {:?}",
@@ -257,5 +259,5 @@ fn searches(effort: &Effort) {
         rows.push(std::iter::once(model.name()).chain(SEARCHES.map(cell)).collect());
     }
     let title = format!("c. Runs and time until all schedules are explored, fixed; {:?} per search", effort.peer_time);
-    report::print(&title, rows);
+    print(&title, rows);
 }

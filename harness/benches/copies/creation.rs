@@ -1,4 +1,4 @@
-//! Creating a snapshot of an origin that is written to meanwhile.
+//! Creating a snapshot of an origin that is written to meanwhile: create, load and resume, as often as it goes.
 //!
 //! Not here: what registering a snapshot waits for (the engine).
 
@@ -12,18 +12,42 @@ use dmlab_engine::sync::Completion;
 use dmlab_engine::variants::Variants;
 use dmlab_units::{Nanos, Sectors};
 
+use super::Section;
 use super::machines::bursts;
 use crate::support::add_dm;
-use crate::support::rounds::{Group, row};
+use crate::support::rounds::{Effort, Group, compared, measured, row};
+use crate::support::tables::print;
 
 /// Sectors of the origin.
 const SIZE: Sectors = Sectors(8192);
 const CHUNK: Sectors = Sectors(8);
 
-pub(super) fn group() -> Group {
+pub(super) fn section() -> Section {
+    Section { name: "snapshots created under load".to_owned(), show: Box::new(show) }
+}
+
+fn show(title: &str, effort: Effort) {
     let rows = [("no load", 0), ("1 writer", 1), ("2 writers", 2)];
     let rows = rows.map(|(name, writers)| row(name, 100, move |current, count| creations(current, writers, count)));
-    Group { name: "snapshot created under load".to_owned(), calibrates: false, rows: rows.into() }
+    let group = Group { name: title.to_owned(), calibrates: false, rows: rows.into() };
+    let head = ["", "a second (median)", "time, of the first", "95 % interval", "a second (fastest)", "of the first"];
+    let mut cells = vec![head.map(str::to_owned).to_vec()];
+    let compared = compared(&measured(&group, effort));
+    let first = compared[0].fastest;
+    for (row, compared) in group.rows.iter().zip(compared) {
+        let rate = |nanos: f64| format!("{:.0}", 1e9 / nanos);
+        let [ratio, interval] = compared.ratio;
+        let (median, fastest) = (rate(compared.median), rate(compared.fastest));
+        cells.push(vec![
+            row.name.clone(),
+            median,
+            ratio,
+            interval,
+            fastest,
+            format!("{:.2}", compared.fastest / first),
+        ]);
+    }
+    print(title, cells);
 }
 
 /// `count` times create, load and resume; the snapshot is removed again outside of the time.

@@ -1,98 +1,99 @@
-//! Looking for a chunk among many exceptions: in the bare table, and by reads of a snapshot; and what loading a store of
-//! them takes.
+//! Looking for a chunk among many exceptions: in the bare table, and by reads of a snapshot.
 //!
-//! Exceptions and questions are spread at random, so that beyond the CPU's caches each answer is a walk through memory.
-//! Not here: making stores (`machines`).
+//! Exceptions and questions are spread at random, and no two rounds ask the same, so that a table which is larger than the
+//! CPU's caches is asked from memory. Every table and snapshot is made once, and all of them take turns.
+//! Not here: making stores (`machines`), loading them (`loading`).
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use dmlab::cow::inspect;
-use dmlab_engine::block::BioOp;
+use dmlab_engine::block::{BioOp, Device};
 use dmlab_engine::sched::Task;
 use dmlab_engine::stores::Exception;
-use dmlab_engine::targets::snapshot::Registry;
 use dmlab_engine::targets::snapshot::tables::Completed;
-use dmlab_units::{Nanos, Sectors, Seed};
+use dmlab_units::{Sectors, Seed};
 
-use super::machines::{Image, STORE_CHUNK, bursts, load, spread, store};
+use super::machines::{STORE_CHUNK, Store, bursts, load, spread, store};
+use super::{Measured, Section};
 use crate::support::on_threads;
-use crate::support::rounds::{Group, row};
+use crate::support::rounds::{Effort, each};
 
-/// Buckets of a snapshot of a large device: 2 MiB of 16 bytes.
-const BUCKETS: usize = 1 << 17;
-const LOOKUPS: u64 = 100_000;
-const READS: u64 = 20_000;
+/// Of one sample: so few that it is over, as a rule, before the CPU is given to somebody else.
+const LOOKUPS: u64 = 10_000;
+const READS: u64 = 1_000;
+/// Samples of each row in a round.
+const SAMPLES: usize = 3;
 
-pub(super) fn groups() -> Vec<Group> {
-    let sizes = |max| (3..=max).map(|power| (format!("10^{power} exceptions"), 10_u64.pow(power)));
-    let bare = sizes(7).map(|(name, exceptions)| {
-        let table: OnceLock<Arc<Completed>> = OnceLock::new();
-        row(name, LOOKUPS, move |current, count| {
-            let table = table.get_or_init(|| Arc::new(filled(exceptions)));
-            look_up(current, table, exceptions, count)
-        })
-    });
-    let reads = sizes(6).map(|(name, exceptions)| {
-        row(name, READS, move |current, count| {
-            let store = store(current, exceptions);
-            let snap = load(current, &store);
-            let questions = questions(exceptions, count);
-            let place = |number: u64| questions[number as usize] * STORE_CHUNK;
-            bursts(current, &snap, (BioOp::Read, Sectors(1)), (0, count), place)
-        })
-    });
-    let group = |name: &str, rows| Group { name: name.to_owned(), calibrates: false, rows };
+pub(super) fn sections() -> Vec<Section> {
     vec![
-        group("dm_lookup_exception in the bare table", bare.collect()),
-        group("read of a sector that was copied, through a snapshot", reads.collect()),
+        Section::comparing("dm_lookup_exception in the bare table".to_owned(), bare),
+        Section::comparing("read of a sector that was copied, through a snapshot".to_owned(), reads),
     ]
 }
 
-fn filled(exceptions: u64) -> Completed {
-    let mut table = Completed::new(BUCKETS);
-    (0..exceptions).for_each(|n| table.insert(Exception { old_chunk: spread(n), new_chunk: n * 2 + 2 }, 0));
-    table
+/// Numbers of exceptions: from 10^3 on.
+pub(super) fn sizes(effort: Effort) -> impl Iterator<Item = (u32, u64)> {
+    let max = if effort.is_full() { 7 } else { 5 };
+    (3..=max).map(|power| (power, 10_u64.pow(power)))
 }
 
 /// Chunks at random of those that have an exception.
-fn questions(exceptions: u64, count: u64) -> Vec<u64> {
-    let mut rng = Seed(7).rng();
+fn questions(exceptions: u64, count: u64, round: usize) -> Vec<u64> {
+    let mut rng = Seed(round as u64).rng();
     (0..count).map(|_| spread(rng.below(exceptions))).collect()
 }
 
-fn look_up(current: &Task, table: &Completed, exceptions: u64, count: u64) -> Nanos {
-    let questions = questions(exceptions, count);
-    let began = current.now();
-    for chunk in questions {
-        assert!(table.lookup(std::hint::black_box(chunk), 0).is_some(), "{chunk} has an exception");
+/// In turns: `ask` is asked `count` questions about each subject, and says how many nanoseconds one took.
+fn in_turns<T>(
+    effort: Effort,
+    count: u64,
+    subjects: Vec<(String, u64, T)>,
+    mut ask: impl FnMut(&T, &[u64]) -> f64,
+) -> Measured {
+    let mut samples = vec![Vec::new(); subjects.len()];
+    for round in 0..SAMPLES * effort.rounds {
+        for ((_, exceptions, subject), samples) in subjects.iter().zip(&mut samples) {
+            samples.push(ask(subject, &questions(*exceptions, effort.of(count), round)));
+        }
     }
-    current.now().saturating_sub(began)
+    subjects.into_iter().map(|(name, ..)| name).zip(samples).collect()
 }
 
-/// What loading a store came to.
-pub(crate) struct Loading {
-    /// The time in which the constructor read all of it.
-    pub(crate) took: Nanos,
-    /// The time in which `dmlab cow inspect` reads and checks all of it.
-    pub(crate) inspected: Nanos,
-    /// Of the table of completed exceptions.
-    pub(crate) bytes: usize,
+fn bare(effort: Effort) -> Measured {
+    let tables = sizes(effort).map(|(power, exceptions)| {
+        let table = filled(exceptions);
+        let bytes = table.size().1 as f64 / exceptions as f64;
+        (format!("10^{power} exceptions of {bytes:.1} bytes"), exceptions, table)
+    });
+    let tables = tables.collect();
+    on_threads(move |current| in_turns(effort, LOOKUPS, tables, |table, chunks| look_up(current, table, chunks)))
 }
 
-/// Loads a store of so many exceptions as the constructor of a snapshot does: areas read from a ramdisk, every exception put
-/// into the table.
-pub(crate) fn loading(exceptions: u64) -> Loading {
+fn filled(exceptions: u64) -> Completed {
+    let mut table = Completed::default();
+    (0..exceptions).for_each(|n| table.insert(Exception { old_chunk: spread(n), new_chunk: n * 2 + 2 }));
+    table
+}
+
+fn look_up(current: &Task, table: &Completed, chunks: &[u64]) -> f64 {
+    let began = current.now();
+    for chunk in chunks {
+        assert!(table.lookup(std::hint::black_box(*chunk)).is_some(), "{chunk} has an exception");
+    }
+    each(current.now().saturating_sub(began), chunks.len() as u64)
+}
+
+fn reads(effort: Effort) -> Measured {
     on_threads(move |current| {
-        let store = store(current, exceptions);
-        let began = current.now();
-        load(current, &store);
-        let took = current.now().saturating_sub(began);
-        let (entries, bytes) = Registry::of(current, store.machine.core()).tables(current);
-        assert_eq!(entries as u64, exceptions, "no two are neighbours, and none is lost");
-        let began = current.now();
-        let report = inspect(&mut Image::new(exceptions), 20).expect("an image can be read");
-        let inspected = current.now().saturating_sub(began);
-        assert_eq!((report.exceptions, &report.problems[..]), (exceptions, &[][..]));
-        Loading { took, inspected, bytes }
+        let snapshots = sizes(effort).map(|(power, exceptions)| {
+            let store = store(current, exceptions);
+            let snap = load(current, &store);
+            (format!("10^{power} exceptions"), exceptions, (snap, store))
+        });
+        let snapshots: Vec<(String, u64, (Arc<Device>, Store))> = snapshots.collect();
+        in_turns(effort, READS, snapshots, |(snap, _), chunks| {
+            let place = |number: u64| chunks[number as usize] * STORE_CHUNK;
+            let count = chunks.len() as u64;
+            each(bursts(current, snap, (BioOp::Read, Sectors(1)), (0, count), place), count)
+        })
     })
 }

@@ -1,24 +1,9 @@
-//! The words and tables of the report.
+//! The words of the report.
 //!
 //! Invariant: a figure that a bound cut off is shown as `> bound`, never as the bound itself.
-
-use std::io::Write;
-
-use tabled::builder::Builder;
-use tabled::settings::object::{Columns, Object, Rows};
-use tabled::settings::{Alignment, Style};
+//! Not here: the tables (`support::tables`).
 
 use super::{Exhausted, Tally};
-
-/// Prints a table under its title; numbers stand right. Flushed, so that a long bench shows how far it is.
-pub(crate) fn print(title: &str, rows: Vec<Vec<String>>) {
-    let mut table = Builder::from_iter(rows).build();
-    table.with(Style::markdown());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "\n{title}\n\n{table}").and_then(|()| out.flush());
-    written.expect("somebody reads the report");
-}
 
 /// The middle one; of an even number the lower one, which has been seen.
 ///

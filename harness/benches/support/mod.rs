@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each bench uses its own part of this module")]
 
 pub(crate) mod rounds;
+pub(crate) mod tables;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

@@ -1,19 +1,19 @@
-//! Rows that are measured in interleaved rounds, and the tables they are shown in: every row once, then every row again, so
-//! that a machine that grows slow is slow for all.
+//! Rows that are measured in interleaved rounds, and how they compare: every row once, then every row again, so that a
+//! machine that grows slow is slow for all.
 //!
 //! Invariant: the first row of a group is what its others are compared with.
-//! Not here: which rows there are.
+//! Not here: which rows there are, the tables that they are shown in ([`super::tables`]).
 
-use std::io::Write;
 use std::sync::Arc;
 
 use dmlab_engine::sched::Task;
-use dmlab_units::Nanos;
-use tabled::builder::Builder;
-use tabled::settings::object::{Columns, Object, Rows};
-use tabled::settings::{Alignment, Style};
+use dmlab_results::{BOOTSTRAP_RESAMPLES, median, ratio_of_medians};
+use dmlab_units::{Nanos, Seed};
 
 use super::on_threads;
+
+/// Of the intervals around ratios.
+const LEVEL: f64 = 0.95;
 
 /// What a row does so often; how long that took.
 type Model = Box<dyn Fn(&Task, u64) -> Nanos + Send + Sync>;
@@ -32,6 +32,12 @@ pub(crate) struct Group {
     /// Whether the cost table is fitted to it: one task does nearly all of the work, so that a time is a sum of operations.
     pub(crate) calibrates: bool,
     pub(crate) rows: Vec<Arc<Row>>,
+}
+
+impl AsRef<str> for Group {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A row.
@@ -58,7 +64,16 @@ impl Effort {
 
     /// No less than a burst of work items.
     pub(crate) fn count(self, row: &Row) -> u64 {
-        (row.count / self.share).max(16)
+        self.of(row.count)
+    }
+
+    /// How often what is done `count` times where everything is measured.
+    pub(crate) fn of(self, count: u64) -> u64 {
+        (count / self.share).max(16)
+    }
+
+    pub(crate) const fn is_full(self) -> bool {
+        self.share == 1
     }
 }
 
@@ -89,25 +104,38 @@ pub(crate) fn measured(group: &Group, effort: Effort) -> Vec<Vec<f64>> {
     samples
 }
 
-/// The groups whose names contain one of the texts that are `wanted`; all, without any.
+/// The groups, or whatever is called so, whose names contain one of the texts that are `wanted`; all, without any.
 ///
 /// # Errors
 /// A text that no name contains, and the names.
-pub(crate) fn selected(mut groups: Vec<Group>, wanted: &[&str]) -> Result<Vec<Group>, String> {
-    if let Some(none) = wanted.iter().find(|text| !groups.iter().any(|group| group.name.contains(**text))) {
-        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+pub(crate) fn selected<G: AsRef<str>>(mut groups: Vec<G>, wanted: &[&str]) -> Result<Vec<G>, String> {
+    if let Some(none) = wanted.iter().find(|text| !groups.iter().any(|group| group.as_ref().contains(**text))) {
+        let names: Vec<&str> = groups.iter().map(AsRef::as_ref).collect();
         return Err(format!("no group has {none:?} in its name; there are:\n  {}\n", names.join("\n  ")));
     }
-    groups.retain(|group| wanted.is_empty() || wanted.iter().any(|text| group.name.contains(text)));
+    groups.retain(|group| wanted.is_empty() || wanted.iter().any(|text| group.as_ref().contains(text)));
     Ok(groups)
 }
 
-/// Prints a table, of which the first row is the head.
-pub(crate) fn print(title: &str, rows: Vec<Vec<String>>) {
-    let mut table = Builder::from_iter(rows).build();
-    table.with(Style::markdown());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "\n{title}\n\n{table}").and_then(|()| out.flush());
-    written.expect("somebody reads the report");
+/// What the samples of a row come to, beside those of the first row.
+pub(crate) struct Compared {
+    pub(crate) median: f64,
+    /// What else the machine does only ever adds.
+    pub(crate) fastest: f64,
+    /// Of the medians, and its interval, in words.
+    pub(crate) ratio: [String; 2],
+}
+
+/// Each row beside the first.
+pub(crate) fn compared(samples: &[Vec<f64>]) -> Vec<Compared> {
+    let row = |(place, row): (usize, &Vec<f64>)| {
+        let ratio = match ratio_of_medians(&samples[0], row, BOOTSTRAP_RESAMPLES, LEVEL, Seed(1)) {
+            Ok(_) if place == 0 => ["1 (baseline)".to_owned(), String::new()],
+            Ok(found) => [format!("{:.2}", found.ratio), format!("{:.2} to {:.2}", found.low, found.high)],
+            Err(error) => [error.to_string(), String::new()],
+        };
+        let fastest = row.iter().copied().fold(f64::INFINITY, f64::min);
+        Compared { median: median(row).expect("there are samples"), fastest, ratio }
+    };
+    samples.iter().enumerate().map(row).collect()
 }

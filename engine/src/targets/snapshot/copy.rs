@@ -12,7 +12,6 @@ use std::sync::{Arc, Weak};
 
 use dmlab_units::Sectors;
 
-use super::slots::SLOT_BITS;
 use super::state::Snapshot;
 use super::tables::Pending;
 use crate::block::submit::submit_bio_noacct;
@@ -185,7 +184,7 @@ impl Snapshot {
             let error = !success || !self.is_valid();
             let pending = self.slots.with(worker, chunk, |slot| {
                 if !error {
-                    slot.completed.insert(exception, SLOT_BITS);
+                    slot.completed.insert(exception);
                 }
                 let waits = !error && self.tracked.is_tracked_inside(worker, chunk) && self.polls();
                 (!waits).then(|| slot.pending.remove(&chunk))
@@ -210,7 +209,7 @@ impl Snapshot {
         }
         let pending = self.slots.with(worker, chunk, |slot| {
             if !error {
-                slot.completed.insert(exception, SLOT_BITS);
+                slot.completed.insert(exception);
             }
             slot.pending.remove(&chunk)
         });

@@ -171,9 +171,6 @@ impl Snapshot {
         let variable = |part: &str, value| Variable::new(runtime, &named(part), value);
         let variants = *core.variants();
         let registry = Registry::of(current, core);
-        let chunk = store.common().chunk_size();
-        // A destination has no chunk size; tables are made for the default then, and exchanged.
-        let chunks = cow.capacity().0 / chunk.0.max(1);
         let throttle = CowThrottle::new(current, name, variants, &registry.cow_threshold);
         let copy_throttle = Some(Arc::clone(&registry.copy_throttle));
         let snap = Arc::new(Self {
@@ -189,7 +186,7 @@ impl Snapshot {
             max_io_len: variable("max_io_len", 0),
             features,
             pending_pool: core.new_pool(current, &named("pending_pool"), PENDING_RESERVE),
-            slots: Slots::new(runtime, name, variants.snap_lock, chunks),
+            slots: Slots::new(runtime, name, variants.snap_lock),
             tracked: Drain::new(runtime, name),
             store: Confided::new(runtime, &named("store"), store),
             throttle,

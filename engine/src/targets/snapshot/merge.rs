@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use dmlab_units::Sectors;
 
-use super::slots::SLOT_BITS;
 use super::state::Snapshot;
 use super::tables::RemoveError;
 use crate::block::submit::submit_bio_noacct;
@@ -207,7 +206,7 @@ impl Snapshot {
             let _held = self.lock.write(worker);
             let (first, chunks) = self.merge.window.look(worker, |window| (window.first, window.chunks));
             for chunk in (first..first + chunks).rev() {
-                let removed = self.slots.with(worker, chunk, |slot| slot.completed.remove(chunk, SLOT_BITS));
+                let removed = self.slots.with(worker, chunk, |slot| slot.completed.remove(chunk));
                 removed.map_err(|error| {
                     let message = match error {
                         RemoveError::Missing => {

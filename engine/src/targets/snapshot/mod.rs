@@ -1,7 +1,7 @@
 //! The snapshot family: snapshot 1.16.0, snapshot-origin 1.9.0, snapshot-merge 1.5.0 (dm-spec §5).
 //!
 //! Before a chunk of the origin changes, it is copied to the COW device of every snapshot that has not got it. Reading
-//! order: [`tables`] (which chunk went where), `lock` and `slots` (what guards them, variant by variant),
+//! order: [`tables`] and `lines` (which chunk went where), `lock` and `slots` (what guards them, variant by variant),
 //! `throttle` (how many copies at once, variant by variant), `registry` (who is a snapshot of what), `state` (a
 //! snapshot), `copy` (copying a chunk, and what happens then), `origin_write` (a write to the origin), `origin`
 //! (the snapshot-origin target), `map` (the snapshot target), `merge` and `merge_map` (the snapshot-merge target),
@@ -16,6 +16,7 @@ mod copy;
 mod ctr;
 mod drain;
 mod handover;
+mod lines;
 mod lock;
 mod map;
 mod merge;

@@ -16,11 +16,7 @@ use crate::sync::{Confided, SpinSection};
 use crate::variants::SnapLock;
 
 /// Bits of a chunk's number that choose its slot.
-pub(super) const SLOT_BITS: u32 = 4;
-/// The memory that the kernel gives to the buckets at most: 2 MiB, of 16 bytes each.
-const BUCKETS_MAX: u64 = 2 * 1024 * 1024 / 16;
-/// The least number of buckets.
-const BUCKETS_MIN: u64 = 64;
+const SLOT_BITS: u32 = 4;
 
 /// A part of both tables.
 #[derive(Default)]
@@ -35,7 +31,7 @@ impl Slot {
     /// The place of a chunk that was copied.
     #[inline]
     pub(super) fn lookup(&self, chunk: u64) -> Option<u64> {
-        self.completed.lookup(chunk, SLOT_BITS)
+        self.completed.lookup(chunk)
     }
 }
 
@@ -58,11 +54,9 @@ pub(super) enum Slots {
 }
 
 impl Slots {
-    /// `init_hash_tables`, for a COW device of so many chunks.
-    pub(super) fn new(runtime: &Runtime, name: &str, lock: SnapLock, chunks: u64) -> Self {
-        let buckets = chunks.clamp(BUCKETS_MIN, BUCKETS_MAX);
-        let buckets = 1 << (buckets.ilog2() - SLOT_BITS);
-        let slot = || Slot { completed: Completed::new(buckets), pending: BTreeMap::new() };
+    /// `init_hash_tables`.
+    pub(super) fn new(runtime: &Runtime, name: &str, lock: SnapLock) -> Self {
+        let slot = Slot::default;
         let slots = 0..1 << SLOT_BITS;
         match lock {
             SnapLock::Buckets => {

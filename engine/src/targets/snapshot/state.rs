@@ -197,6 +197,6 @@ impl Snapshot {
     /// Puts an exception that was found in the store into the table (`dm_add_exception`).
     pub(super) fn add_exception(&self, current: &Task, exception: Exception) {
         let old_chunk = exception.old_chunk;
-        self.slots.with(current, old_chunk, |slot| slot.completed.insert(exception, super::slots::SLOT_BITS));
+        self.slots.with(current, old_chunk, |slot| slot.completed.insert(exception));
     }
 }
