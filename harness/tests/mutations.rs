@@ -220,7 +220,7 @@ const MUTATIONS: &[Mutation] = &[
         &[("planted", "snap-forgets-origin")],
         "verdict pass, expected corruption",
     ),
-    mutation("snapshot/power-cut-space-leak", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
+    mutation("snapshot/power-cut-space-leak", &[("planted", "store-tells-early")], "verdict corruption, expected pass"),
     mutation("snapshot/read-vs-copy", &[("planted", "snap-no-drain")], "verdict corruption, expected pass"),
     // A split that dispatches before it maps again needs nobody's help: the expected deadlock must be missed.
     mutation("snapshot/split-read-offload", &[("split", "depth-first")], "verdict pass, expected deadlock"),
