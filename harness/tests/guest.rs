@@ -169,6 +169,16 @@ fn a_guest_in_which_nothing_moves_and_one_that_is_silent_are_told_apart() {
 }
 
 #[test]
+fn runs_on_a_kernel_that_are_killed_leave_nothing_behind_a_cleanup() {
+    let Some(bench) = Bench::new("runs that are killed") else { return };
+    let ended = bench.boot(&["--drill", "leftovers", "--console"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("50 cycles of create, load, suspend, resume, remove"), "{ended:?}");
+    assert!(ended.out.contains("12 kills") && ended.out.contains("nothing is left"), "{ended:?}");
+    bench.nothing_is_left();
+}
+
+#[test]
 fn an_init_that_panics_says_so_and_the_machine_goes_off() {
     let Some(bench) = Bench::new("an init that panics") else { return };
     let ended = bench.boot(&["--drill", "init-panics", "--console"]);

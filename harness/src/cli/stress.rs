@@ -1,7 +1,7 @@
 //! `dmlab stress`: holds the kernel backend to its promise that nothing is left behind. Hidden, because it tests dmlab and
 //! not dm.
 //!
-//! Cycles create, load, suspend, resume and remove a device in one run. Kills end runs with `SIGKILL` at times that the
+//! Cycles create, load, suspend, resume and remove a device, a hundred in a run. Kills end runs with `SIGKILL` at times that the
 //! seed draws, and clean up behind each.
 //!
 //! Invariants: what stays after a clean-up makes the exit code 1 and is named.
@@ -27,11 +27,17 @@ use crate::plan::{Plan, Wishes};
 const GONE: Duration = Duration::from_secs(5);
 /// Between two looks at it.
 const LOOK: Duration = Duration::from_millis(2);
+/// Cycles in one run.
+const CYCLES_AT_ONCE: u32 = 100;
 
 pub(super) fn stress(args: &StressArgs, output: &Output, interrupt: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
-    if args.cycles > 0 {
-        cycles(args.cycles, interrupt)?;
-        output.print(&format!("{} cycles of create, load, suspend, resume, remove\n", args.cycles));
+    let mut done = 0;
+    while done < args.cycles {
+        // Whoever reads this sees that something moves.
+        let next = (args.cycles - done).min(CYCLES_AT_ONCE);
+        cycles(next, interrupt)?;
+        done += next;
+        output.print(&format!("{done} cycles of create, load, suspend, resume, remove\n"));
     }
     let mut removed = 0;
     let mut in_time = 0;
@@ -44,7 +50,10 @@ pub(super) fn stress(args: &StressArgs, output: &Output, interrupt: &Arc<AtomicB
         let most = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
         let after = args.seed.derive("kill").nth(number).rng().below(most + 1);
         in_time += u32::from(kill(scenario, Duration::from_micros(after))?);
-        removed += clean(&format!("kill {} in {scenario} after {after} us", number + 1))?;
+        let when = format!("kill {} in {scenario} after {after} us", number + 1);
+        let cleaned = clean(&when)?;
+        output.print(&format!("{when}: {cleaned} cleaned up\n"));
+        removed += cleaned;
     }
     if args.kills > 0 {
         let kills = args.kills;
@@ -55,7 +64,7 @@ pub(super) fn stress(args: &StressArgs, output: &Output, interrupt: &Arc<AtomicB
     Ok(ExitCode::Ok)
 }
 
-/// One run of so many cycles.
+/// A run of so many cycles.
 fn cycles(times: u32, interrupt: &Arc<AtomicBool>) -> Result<(), Failure> {
     let text = format!(
         "scenario: stress/cycles\nabout: Cycles of a device's life.\n\

@@ -32,7 +32,7 @@ pub(super) enum Job {
     Run(Cells),
 }
 
-/// Ways of going wrong, by which the supervisor is tested.
+/// Ways of going wrong, by which the supervisor is tested, and what the kernel backend must leave behind (nothing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Drill {
@@ -48,12 +48,24 @@ pub enum Drill {
     Silence,
     /// `/init` itself panics.
     InitPanics,
+    /// Runs on the kernel are killed, and what they leave is cleaned up.
+    Leftovers,
+    /// The same at full length.
+    AllLeftovers,
 }
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Panic, Self::HangInBoot, Self::Flood, Self::Stall, Self::Silence, Self::InitPanics];
+    pub const ALL: [Self; 8] = [
+        Self::Panic,
+        Self::HangInBoot,
+        Self::Flood,
+        Self::Stall,
+        Self::Silence,
+        Self::InitPanics,
+        Self::Leftovers,
+        Self::AllLeftovers,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -64,6 +76,8 @@ impl Drill {
             Self::Stall => "stall",
             Self::Silence => "silence",
             Self::InitPanics => "init-panics",
+            Self::Leftovers => "leftovers",
+            Self::AllLeftovers => "all-leftovers",
         }
     }
 }

@@ -71,7 +71,7 @@ fn work(line: &Arc<Line>) -> Result<(), String> {
     beat(Arc::clone(line), &progress, &job);
     match job {
         Job::Hello => Ok(()),
-        Job::Drill(drill) => drill::go_wrong(drill, line),
+        Job::Drill(drill) => drill::go_wrong(drill, line, &progress),
         Job::Run(cells) => cells::run(&cells, line, &progress),
     }
 }
