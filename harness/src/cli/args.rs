@@ -116,6 +116,9 @@ pub enum Command {
     /// What the first process of a guest does.
     #[command(hide = true)]
     GuestInit,
+    /// Take all memory of a guest.
+    #[command(hide = true)]
+    Hog,
     /// Print a JSON schema of the scenario language, for editors.
     #[command(after_help = look::SCHEMA_EXAMPLES)]
     Schema,

@@ -14,6 +14,7 @@ use super::args::{AccelWish, GuestWishes, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
 use crate::backend::guest::{self, Accel, GuestError, Guests, Patience, Tour};
+use crate::backend::kernel;
 use crate::kernels::{Kernel, STOCK, Store, ToolError, Tools};
 
 /// dmlab's folder below `XDG_CACHE_HOME`.
@@ -110,4 +111,12 @@ pub(super) fn tour(
 pub(super) fn init() -> Result<ExitCode, Failure> {
     guest::init::run().map_err(Failure::Setup)?;
     Ok(ExitCode::Ok)
+}
+
+/// A process of a guest that takes all of its memory.
+pub(super) fn hog() -> Result<ExitCode, Failure> {
+    match kernel::gorge() {
+        Err(why) => Err(Failure::Setup(why)),
+        Ok(never) => match never {},
+    }
 }

@@ -89,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Cow(args) => cow::cow(args, &output),
         Command::Kernel(args) => kernel::kernel(args, &output, &interrupt),
         Command::GuestInit => guests::init(),
+        Command::Hog => guests::hog(),
         Command::Schema => schema::schema(&output),
         Command::Validate(args) => validate::validate(args, &output),
     };

@@ -1,107 +1,201 @@
-//! The kernel's own fault injection: `fail_make_request` of single devices, `failslab` of single caches (dm-spec §11).
+//! The kernel's own fault injection (dm-spec §11): `fail_make_request` of single devices, `failslab` of single caches,
+//! `fail_page_alloc`; and in a guest whose kernel has none of these, want of memory (`hog`).
 //!
-//! Invariants: every file that is written is put back through the journal's values; what is there is asked of the kernel
-//! (`CONFIG_FAULT_INJECTION_DEBUG_FS`), never assumed.
-//! Not here: which fault becomes what (`faults`).
+//! `times` counts down with each strike, which tells how many there were. Intervals are counted from the kernel's start, so
+//! that where the n-th I/O is to be struck, I/Os of no consequence are issued until one is.
+//!
+//! Invariants: every file that is written is put back through the journal's values, and no other process's allocations fail;
+//! what is there is asked of the kernel (`CONFIG_FAULT_INJECTION_DEBUG_FS`), never assumed.
+//! Not here: which fault becomes what (`faults`), what stands behind a pool (`pools`), whose allocations fail (`tasks`).
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use dmlab_faults::When;
 use dmlab_scenarios::Fault;
+use nix::fcntl::OFlag;
 
-use super::faults::Draw;
+use super::faults::{self, Abilities, Draw};
+use super::hog::Hog;
 use super::knobs::Knobs;
 use super::nodes::{self, Dev};
-use super::{KernelError, RunningKernel};
+use super::pools::{self, Behind};
+use super::{KernelError, RunningKernel, tasks};
+use crate::backend::ring::Aligned;
 
 const DEBUGFS: &str = "/sys/kernel/debug";
-const SLABS: &str = "/sys/kernel/slab";
-
-/// Pools of the engine and what the caches behind them are called in the kernel.
-const CACHES: &[(&str, &str)] = &[
-    ("bs", "bio-"),
-    ("io_bs", "bio-"),
-    ("bio_split", "bio-"),
-    ("jobs", "kcopyd_job"),
-    ("pending", "dm_snap_pending_exception"),
-    ("tracked", "dm_snap_pending_exception"),
-];
+/// As good as for ever; unlike `-1`, it is counted down.
+const ENDLESS: u32 = i32::MAX as u32;
+/// The unit of I/O.
+const SECTOR_BYTES: usize = 512;
+/// How the journal calls tasks that were told to fail.
+pub(super) const TASKS: &str = "tasks";
 
 /// Whether the kernel has this kind of fault, set through debugfs.
 pub(super) fn has(kind: &str) -> bool {
-    Path::new(DEBUGFS).join(kind).join("probability").exists()
+    folder(kind).join("probability").exists()
 }
 
-/// Lets I/O of a device fail as drawn.
-pub(super) fn fail_requests(
-    kernel: &RunningKernel,
-    knobs: &mut Knobs,
-    dev: Dev,
-    draw: Draw,
-) -> Result<(), KernelError> {
-    set(kernel, knobs, "fail_make_request", draw)?;
-    knobs.set(kernel, &nodes::sysfs(dev).join("make-it-fail"), "1")
+fn folder(kind: &str) -> PathBuf {
+    Path::new(DEBUGFS).join(kind)
 }
 
 /// Why the allocations of a pool cannot be made to fail here, if so.
-pub(super) fn slab_unmet(fault: &Fault) -> Option<String> {
-    let Fault::Slab { pool, fault } = fault else { return None };
-    if !has("failslab") {
-        return Some("allocations can fail only in a kernel with failslab, set through debugfs".to_owned());
-    }
-    if slab_draw(&fault.when).is_none() {
-        return Some("which allocation fails cannot be told to a kernel".to_owned());
-    }
-    caches(pool).is_empty().then(|| format!("no cache of this kernel can be told to fail in place of {pool}"))
-}
-
-/// Lets the allocations fail that stand behind a pool of this name.
-pub(super) fn fail_slab(kernel: &RunningKernel, knobs: &mut Knobs, fault: &Fault) -> Result<(), KernelError> {
-    let Fault::Slab { pool, fault } = fault else { return Ok(()) };
-    let draw = slab_draw(&fault.when).ok_or_else(|| KernelError::new(format!("{pool}: no such draw")))?;
-    let folder = Path::new(DEBUGFS).join("failslab");
-    knobs.set(kernel, &folder.join("cache-filter"), "Y")?;
-    // Both tries of a mempool: without waiting, and with.
-    knobs.set(kernel, &folder.join("ignore-gfp-wait"), "N")?;
-    for cache in caches(pool) {
-        knobs.set(kernel, &cache.join("failslab"), "1")?;
-    }
-    set(kernel, knobs, "failslab", draw)
-}
-
-fn slab_draw(when: &When) -> Option<Draw> {
-    match when {
-        When::Always => Some(Draw { probability: 100, times: None }),
-        When::Rate { ppb } => Some(Draw { probability: ppb / 10_000_000, times: None }),
-        When::Any { at_most } => Some(Draw { probability: 50, times: Some(*at_most) }),
-        When::Nth(_) | When::Every(_) => None,
+pub(super) fn slab_unmet(fault: &Fault, can: Abilities) -> Option<String> {
+    let Fault::Slab { pool, fault: slab } = fault else { return None };
+    match faults::lower_slab(pool, &slab.when, can) {
+        Err(why) => Some(why),
+        Ok(None) => None,
+        Ok(Some(_)) => pools::behind(pool).into_iter().find_map(|behind| match behind {
+            Behind::Cache(name) if pools::is_merged(name) => {
+                Some(format!("the cache {name} behind {pool} is one with others in this kernel, and cannot fail alone"))
+            }
+            _ => None,
+        }),
     }
 }
 
-/// The folders of the caches behind a pool such as `t.bs`; `*` stands for all that are known.
-fn caches(pool: &str) -> Vec<PathBuf> {
-    let kind = pool.rsplit_once('.').map_or(pool, |(_, kind)| kind);
-    let names: Vec<&str> =
-        CACHES.iter().filter(|(known, _)| kind == "*" || kind == *known).map(|(_, cache)| *cache).collect();
-    let Ok(entries) = fs::read_dir(SLABS) else { return Vec::new() };
-    let fits = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        names.iter().any(|wanted| name.starts_with(wanted)) && path.join("failslab").exists()
-    };
-    entries.flatten().map(|entry| entry.path()).filter(fits).collect()
+/// What the kernel was told, and how often it struck.
+#[derive(Default)]
+pub(super) struct Injected {
+    knobs: Knobs,
+    told: BTreeMap<&'static str, u32>,
+    counted: BTreeMap<String, u64>,
+    marked: bool,
+    hog: Option<Hog>,
 }
 
-fn set(kernel: &RunningKernel, knobs: &mut Knobs, kind: &str, draw: Draw) -> Result<(), KernelError> {
-    let folder = Path::new(DEBUGFS).join(kind);
-    let times = draw.times.map_or_else(|| "-1".to_owned(), |times| times.to_string());
-    // What is set last lets it begin.
-    let values = [
-        ("verbose", "0".to_owned()),
-        ("interval", "1".to_owned()),
-        ("space", "0".to_owned()),
-        ("times", times),
-        ("probability", draw.probability.to_string()),
-    ];
-    values.iter().try_for_each(|(file, value)| knobs.set(kernel, &folder.join(file), value))
+impl Injected {
+    /// Lets I/O of a device fail as drawn. Where the draw counts, nobody else may issue I/O to it meanwhile.
+    pub(super) fn fail_requests(&mut self, kernel: &RunningKernel, dev: Dev, draw: Draw) -> Result<(), KernelError> {
+        const KIND: &str = "fail_make_request";
+        let marks = nodes::sysfs(dev).join("make-it-fail");
+        if draw.interval <= 1 {
+            self.tell(kernel, KIND, draw)?;
+            return self.knobs.set(kernel, &marks, "1");
+        }
+        self.tell(kernel, KIND, Draw { times: None, ..draw })?;
+        self.knobs.set(kernel, &marks, "1")?;
+        align(dev, draw.interval).map_err(|why| KernelError::new(format!("{}: {why}", marks.display())))?;
+        self.tell_times(kernel, KIND, draw.times.unwrap_or(ENDLESS))
+    }
+
+    /// Lets the allocations fail that stand behind a pool.
+    pub(super) fn fail_slab(
+        &mut self,
+        kernel: &RunningKernel,
+        fault: &Fault,
+        can: Abilities,
+    ) -> Result<(), KernelError> {
+        let Fault::Slab { pool, fault } = fault else { return Ok(()) };
+        let draw =
+            faults::lower_slab(pool, &fault.when, can).map_err(|why| KernelError::new(format!("{pool}: {why}")))?;
+        let Some(draw) = draw else {
+            if self.hog.is_none() {
+                self.hog = Some(Hog::start().map_err(|why| KernelError::new(format!("{pool}: no memory hog: {why}")))?);
+            }
+            return Ok(());
+        };
+        self.mark_tasks(kernel)?;
+        let behind = pools::behind(pool);
+        let caches: Vec<PathBuf> = behind
+            .iter()
+            .flat_map(|behind| match behind {
+                Behind::Cache(name) => pools::folders(name),
+                Behind::Pages | Behind::Anything => Vec::new(),
+            })
+            .collect();
+        let has_pages = behind.contains(&Behind::Pages) && can.fail_page_alloc;
+        if caches.is_empty() && !has_pages {
+            return Err(KernelError::new(format!("{pool}: no cache of this kernel stands behind it")));
+        }
+        if !caches.is_empty() {
+            let failslab = folder("failslab");
+            self.knobs.set(kernel, &failslab.join("cache-filter"), "Y")?;
+            self.knobs.set(kernel, &failslab.join("task-filter"), "Y")?;
+            // Both tries of a mempool: without waiting, and with.
+            self.knobs.set(kernel, &failslab.join("ignore-gfp-wait"), "N")?;
+            for cache in caches {
+                self.knobs.set(kernel, &cache.join("failslab"), "1")?;
+            }
+            self.tell(kernel, "failslab", draw)?;
+        }
+        if has_pages {
+            let pages = folder("fail_page_alloc");
+            // kcopyd takes single pages of any zone and does not wait for them; who waits is spared.
+            let values =
+                [("task-filter", "Y"), ("ignore-gfp-wait", "Y"), ("ignore-gfp-highmem", "N"), ("min-order", "0")];
+            values.iter().try_for_each(|(file, value)| self.knobs.set(kernel, &pages.join(file), value))?;
+            self.tell(kernel, "fail_page_alloc", draw)?;
+        }
+        Ok(())
+    }
+
+    fn mark_tasks(&mut self, kernel: &RunningKernel) -> Result<(), KernelError> {
+        if self.marked {
+            return Ok(());
+        }
+        kernel.journal.note(TASKS, "make-it-fail")?;
+        self.marked = true;
+        tasks::mark(true).map_err(KernelError::new)
+    }
+
+    fn tell(&mut self, kernel: &RunningKernel, kind: &'static str, draw: Draw) -> Result<(), KernelError> {
+        let folder = folder(kind);
+        // What is set last lets it begin.
+        let values =
+            [("verbose", "0".to_owned()), ("interval", draw.interval.max(1).to_string()), ("space", "0".to_owned())];
+        values.iter().try_for_each(|(file, value)| self.knobs.set(kernel, &folder.join(file), value))?;
+        self.tell_times(kernel, kind, draw.times.unwrap_or(ENDLESS))?;
+        self.knobs.set(kernel, &folder.join("probability"), &draw.probability.to_string())
+    }
+
+    fn tell_times(&mut self, kernel: &RunningKernel, kind: &'static str, times: u32) -> Result<(), KernelError> {
+        self.told.insert(kind, times);
+        self.knobs.set(kernel, &folder(kind).join("times"), &times.to_string())
+    }
+
+    /// Ends all of it, and counts how often it struck.
+    ///
+    /// # Errors
+    /// What could not be put back.
+    pub(super) fn end(&mut self, kernel: &RunningKernel) -> Result<(), KernelError> {
+        for (kind, times) in std::mem::take(&mut self.told) {
+            let left = fs::read_to_string(folder(kind).join("times")).ok().and_then(|text| text.trim().parse().ok());
+            let struck = u64::from(times.saturating_sub(left.unwrap_or(times)));
+            *self.counted.entry(kind.to_owned()).or_default() += struck;
+        }
+        let mut stays = self.knobs.restore(kernel);
+        if std::mem::take(&mut self.marked) {
+            match tasks::mark(false) {
+                Ok(()) => kernel.journal.undone(TASKS, "make-it-fail"),
+                Err(why) => stays.push(why),
+            }
+        }
+        if let Some(hog) = self.hog.take() {
+            self.counted.extend(hog.end());
+        }
+        if stays.is_empty() { Ok(()) } else { Err(KernelError::new(stays.join("; "))) }
+    }
+
+    /// How often each kind has struck so far, by name, and what a hog has seen.
+    pub(super) fn counted(&self) -> BTreeMap<String, u64> {
+        self.counted.clone()
+    }
+}
+
+/// Reads from a device until a read fails, so that the next one to fail is the `interval`-th from here.
+fn align(dev: Dev, interval: u32) -> Result<(), String> {
+    let file = nodes::open(dev, OFlag::O_DIRECT).map_err(|error| error.to_string())?;
+    let mut sector = Aligned::zeroed(SECTOR_BYTES);
+    // Opening may have read, and been struck.
+    for _ in 0..=u64::from(interval) * 2 {
+        match file.read_exact_at(sector.as_mut(), 0) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!("no read failed, though every {interval}th should"))
 }

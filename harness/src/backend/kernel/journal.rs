@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use nix::errno::Errno;
 
 use super::dm::DmControl;
+use super::injection::TASKS;
 use super::session::{PREFIX, is_alive};
 use super::stage::locked;
 use super::{KernelError, leaves, modules, teardown};
@@ -75,7 +76,7 @@ impl Journal {
 /// Something that a dead run has left.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Left {
-    /// `dm`, `loop`, `null_blk`, `ram`, `module`, `value`.
+    /// `dm`, `loop`, `null_blk`, `ram`, `module`, `value`, `tasks`.
     pub kind: String,
     /// Its name, or for values the file and what must be in it.
     pub name: String,
@@ -176,6 +177,7 @@ fn undo(path: &Path, dry_run: bool) -> Vec<Left> {
             _ if dry_run => None,
             "ram" => leaves::patiently(|| leaves::undo_ram(&value)).err(),
             "value" => super::knobs::restore(&value).err(),
+            TASKS => super::tasks::mark(false).err(),
             "module" => leaves::patiently(|| match modules::unload(&value) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(()),
                 Err(errno) => Err(format!("in use: {errno}")),

@@ -8,15 +8,16 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use dmlab_faults::When;
 use dmlab_scenarios::{Fault, Scenario};
 use dmlab_units::Sectors;
 
 use super::dm::SuspendHow;
 use super::faults::{self, Abilities};
-use super::knobs::Knobs;
+use super::injection::Injected;
 use super::nodes::{self, Dev};
 use super::stage::locked;
-use super::{KernelError, RunningKernel, can, injection};
+use super::{KernelError, RunningKernel, can, injection, tasks};
 
 /// Nothing below a shim is worth waiting for.
 const AT_ONCE: SuspendHow = SuspendHow { noflush: true, nolockfs: true };
@@ -35,7 +36,7 @@ struct Shim {
 pub(super) struct Shims {
     shims: Mutex<BTreeMap<String, Shim>>,
     /// What the kernel's own fault injection was told.
-    injected: Mutex<Knobs>,
+    injected: Mutex<Injected>,
 }
 
 /// What the running kernel's targets can be told.
@@ -46,7 +47,9 @@ pub(super) fn abilities(kernel: &RunningKernel) -> Abilities {
         error_reads: flakey && kernel.as_of() >= "6.5".parse().expect("the catalogue knows it"),
         delay: kernel.modules().has("dm_delay"),
         fail_make_request: injection::has("fail_make_request"),
-        failslab: injection::has("failslab"),
+        failslab: injection::has("failslab") && tasks::can_be_marked(),
+        fail_page_alloc: injection::has("fail_page_alloc") && tasks::can_be_marked(),
+        hog: std::process::id() == 1,
     }
 }
 
@@ -54,8 +57,17 @@ pub(super) fn abilities(kernel: &RunningKernel) -> Abilities {
 pub(super) fn unmet(kernel: &RunningKernel, scenario: &Scenario) -> Option<(u32, String)> {
     let can = abilities(kernel);
     can::each_state_of_faults(scenario, &mut |faults| {
-        if let Some(why) = faults.iter().find_map(injection::slab_unmet) {
+        if let Some(why) = faults.iter().find_map(|fault| injection::slab_unmet(fault, can)) {
             return Some(why);
+        }
+        let of_slab = |fault: &Fault| match fault {
+            Fault::Slab { fault, .. } => Some(fault.when.clone()),
+            Fault::Io { .. } => None,
+        };
+        let mut choices: Vec<When> = faults.iter().filter_map(of_slab).collect();
+        choices.dedup();
+        if choices.len() > 1 {
+            return Some("failslab draws alike for all pools".to_owned());
         }
         let draws = faults.iter().filter(|fault| faults::draw(fault).is_some()).count();
         if draws > 1 {
@@ -106,7 +118,7 @@ impl Shims {
     /// Lets these faults, and no others, be in force.
     pub(super) fn set_faults(&self, kernel: &RunningKernel, faults: &[Fault]) -> Result<(), KernelError> {
         let mut injected = locked(&self.injected);
-        injected.restore(kernel);
+        injected.end(kernel)?;
         let can = abilities(kernel);
         let mut shims = locked(&self.shims);
         for (leaf, shim) in shims.iter_mut() {
@@ -119,10 +131,26 @@ impl Shims {
                 shim.table = table;
             }
             if let Some(draw) = here.iter().find_map(|fault| faults::draw(fault)) {
-                injection::fail_requests(kernel, &mut injected, shim.real, draw)?;
+                // Nothing but what is counted may get through to the leaf meanwhile.
+                let counts = draw.interval > 1;
+                let dm = kernel.dm();
+                let stopped = |errno| wrong(format!("its shim: {errno}"));
+                if counts {
+                    dm.suspend(&shim.name, AT_ONCE).map_err(stopped)?;
+                }
+                let told = injected.fail_requests(kernel, shim.real, draw);
+                if counts {
+                    dm.resume(&shim.name, AT_ONCE).map_err(stopped)?;
+                }
+                told?;
             }
         }
-        faults.iter().try_for_each(|fault| injection::fail_slab(kernel, &mut injected, fault))
+        faults.iter().try_for_each(|fault| injected.fail_slab(kernel, fault, can))
+    }
+
+    /// How often the kernel's own fault injection has struck, by its kind.
+    pub(super) fn counted(&self) -> BTreeMap<String, u64> {
+        locked(&self.injected).counted()
     }
 
     /// Lets the I/O go on that a leaf holds; what comes later is held again.

@@ -23,6 +23,7 @@ use super::actor::{End, KernelActor, Over, World};
 use super::knobs::Knobs;
 use super::leaves::{self, Leaf};
 use super::nodes::Dev;
+use super::samples::Samples;
 use super::senses::Senses;
 use super::shims::Shims;
 use super::vitals::Vitals;
@@ -94,6 +95,7 @@ pub fn perform(
     let script = Script::on_errand(scenario, seed, errand);
     let mut knobs = Knobs::default();
     let made = set_up(kernel, scenario, &mut knobs);
+    let mut counters = BTreeMap::new();
     let (ending, leaves) = match made {
         Ok(leaves) => {
             let bare: BTreeMap<String, Dev> = leaves.iter().map(|(name, leaf)| (name.clone(), leaf.dev)).collect();
@@ -101,7 +103,9 @@ pub fn perform(
             let shims = Shims::default();
             let ending = match shims.make(kernel, scenario, &mut numbers) {
                 Ok(()) => {
-                    let ending = on_stage(kernel, scenario, &script, (numbers, shims), watch, detectors, interrupt);
+                    let (ending, counted) =
+                        on_stage(kernel, scenario, &script, (numbers, shims), watch, detectors, interrupt);
+                    counters = counted;
                     if matches!(ending, Ending::Finished) {
                         script.collect(&KernelActor::enter(world(kernel, (bare, Shims::default()), watch), "errand"));
                     }
@@ -120,14 +124,14 @@ pub fn perform(
         }
     };
     if is_given_up(&ending) {
-        return (ending, Performance { findings: script.take_findings(), ..Performance::default() });
+        return (ending, Performance { findings: script.take_findings(), counters, ..Performance::default() });
     }
     let mut stays = take_back(kernel, leaves);
     stays.extend(knobs.restore(kernel));
     let leak = (!stays.is_empty()).then(|| stays.join("\n"));
     let findings = script.take_findings();
     let pools: Vec<PoolUse> = Vec::new();
-    (ending, Performance { findings, leak, pools, ..Performance::default() })
+    (ending, Performance { findings, leak, pools, counters, ..Performance::default() })
 }
 
 /// Modules, parameters, leaves.
@@ -155,7 +159,7 @@ fn take_back(kernel: &RunningKernel, leaves: BTreeMap<String, Leaf>) -> Vec<Stri
     if leaves.is_empty() { Vec::new() } else { leaves::take_back(kernel, leaves) }
 }
 
-/// The script, and the end of all dm devices.
+/// The script, and the end of all dm devices; with what was counted meanwhile.
 fn on_stage(
     kernel: &Arc<RunningKernel>,
     scenario: &Arc<Scenario>,
@@ -164,7 +168,7 @@ fn on_stage(
     watch: &Arc<dyn Watch>,
     detectors: &mut [Box<dyn Detector>],
     interrupt: &AtomicBool,
-) -> Ending {
+) -> (Ending, BTreeMap<String, u64>) {
     let world = world(kernel, leaves, watch);
     let (sender, ended) = channel();
     let (there, script) = (Arc::clone(&world), Arc::clone(script));
@@ -179,7 +183,9 @@ fn on_stage(
     });
     let deadline = Duration::from(scenario.deadline);
     let mut senses = Senses::new(deadline);
+    let mut samples = Samples::of(kernel.prefix());
     let mut ending = loop {
+        samples.look();
         match ended.recv_timeout(LOOK) {
             Ok(Ok(()) | Err(None)) => break Ending::Finished,
             Ok(Err(Some(panic))) => break Ending::Panic(panic),
@@ -194,10 +200,14 @@ fn on_stage(
             break found;
         }
     };
+    if let Ending::Hang(report) | Ending::Deadlock(report) = &mut ending {
+        report.push_str(&format!("\n{}", samples.in_words()));
+    }
+    let mut counters = samples.counters();
     watch.tears_down(&ending);
     let is_whole = matches!(ending, Ending::Finished);
     if is_given_up(&ending) {
-        return ending;
+        return (ending, counters);
     }
     world.over.store(!is_whole, Ordering::Relaxed);
     if let Some(why) = heal(&world).or_else(|| remove_devices(kernel)) {
@@ -211,7 +221,8 @@ fn on_stage(
         // What they waited for has gone with the devices; who waits all the same is left behind.
         let _ = ended.recv_timeout(GRACE);
     }
-    ending
+    counters.extend(world.shims.counted());
+    (ending, counters)
 }
 
 /// What the actors of a performance share, when it begins.
