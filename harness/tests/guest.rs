@@ -95,12 +95,16 @@ impl Bench {
 
 /// The kernel to test with.
 fn kernel() -> Option<String> {
-    if let Some(kernel) = std::env::var_os("DMLAB_TEST_KERNEL") {
+    kernel_of("DMLAB_TEST_KERNEL", &["6.1", "6.12"])
+}
+
+/// The kernel that a variable of the environment names, or the first of these that is in the store.
+fn kernel_of(variable: &str, names: &[&str]) -> Option<String> {
+    if let Some(kernel) = std::env::var_os(variable) {
         return kernel.into_string().ok();
     }
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
-    let names = ["6.1", "6.12"];
     let found = names.iter().map(|name| cache.join("dmlab/kernels").join(name)).find(|path| path.is_dir());
     found.map(|path| path.to_string_lossy().into_owned())
 }
@@ -257,6 +261,148 @@ fn cells_run_on_a_kernel_in_a_guest_and_stand_beside_the_engines() {
     assert_eq!(row("at=8").matches("pass").count(), 3, "{ended:?}");
     assert!(bench.folder.read("junit.xml").contains("[guest/threads]"));
     assert_eq!(bench.folder.names("found"), [] as [&str; 0], "nothing failed");
+    bench.nothing_is_left();
+}
+
+/// Requests of a disk by multipath, which takes no other devices than those of these drivers.
+const PATHS: &str = "scenario: a/paths
+about: x
+runs: [threads]
+requires: { targets: multipath, module: dm_round_robin }
+variants: { driver: [loop, null_blk, scsi_debug] }
+devices:
+  d: { ram: 2MiB, driver: \"${driver}\" }
+  m: { dm: \"0 4096 multipath 0 0 1 1 round-robin 0 1 1 $d 1\" }
+steps:
+  - stamp: { on: m, sectors: 256 }
+  - verify: { on: m, sectors: 256 }
+  - layout: { of: m, at: 0, sectors: 256, is: { on: d, at: 0 } }
+  - table: { of: m, is: \"0 4096 multipath 0 0 1 1 round-robin 0 1 1 $d 1 \" }
+";
+
+/// Allocations behind a device's bios fail.
+const SLAB: &str = "scenario: a/slab
+about: x
+runs: [threads]
+variants: { fail: [always, any] }
+devices: { d: { ram: 1MiB }, t: { dm: \"0 2048 linear $d 0\" } }
+steps:
+  - fault: { slab: { pool: t.bs, fail: \"${fail}\" } }
+  - load: { on: t, rw: randwrite, bs: 4k, iodepth: 8, io_size: 1MiB, verify: true }
+  - heal: all
+  - load: { on: t, rw: read, bs: 4k }
+";
+
+/// What the cell of this scenario and value came to.
+fn cell<'a>(record: &'a dmlab_results::Record, scenario: &str, value: &str) -> &'a dmlab_results::CellRecord {
+    let found = record.cells.iter().find(|cell| {
+        cell.scenario == scenario && (value.is_empty() || cell.variant.iter().any(|(_, known)| known == value))
+    });
+    found.unwrap_or_else(|| panic!("no cell of {scenario} with {value}"))
+}
+
+#[test]
+fn disks_of_every_driver_take_requests_and_want_of_memory_stands_for_faults_that_a_kernel_has_not() {
+    let Some(bench) = Bench::new("drivers, and want of memory") else { return };
+    bench.folder.with("paths.yaml", PATHS);
+    bench.folder.with("slab.yaml", SLAB);
+    let ended = bench.run(
+        "paths.yaml",
+        &["slab.yaml", "dm/linear-over-drivers", "--backend", "guest", "--json", "record.json", "--artefacts", "found"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = dmlab_results::Record::from_json(&bench.folder.read("record.json")).unwrap();
+    for driver in ["loop", "null_blk", "scsi_debug"] {
+        for scenario in ["a/paths", "dm/linear-over-drivers"] {
+            assert_eq!(cell(&record, scenario, driver).verdict.as_str(), "pass", "{scenario} on {driver}: {ended:?}");
+        }
+    }
+    let always = cell(&record, "a/slab", "always");
+    let why = always.report.clone().unwrap_or_default();
+    if always.verdict.as_str() == "pass" {
+        // A kernel with failslab was named for this test.
+        return;
+    }
+    assert!(why.contains("without failslab a kernel can only be short of memory"), "{why}");
+    let any = cell(&record, "a/slab", "any");
+    assert_eq!(any.verdict.as_str(), "pass", "{ended:?}");
+    let free = any.counters.get("hog.free_kib_min").copied().unwrap_or(u64::MAX);
+    assert!(free < 8192, "the hog left {free} KiB: {any:?}");
+    assert!(any.counters.contains_key("in_flight_max"), "peaks are in the record: {any:?}");
+    bench.nothing_is_left();
+}
+
+/// The third I/O of a disk fails, and then every second one.
+const REQUESTS: &str = "scenario: a/requests
+about: x
+runs: [threads]
+devices: { d: { ram: 64KiB }, t: { dm: \"0 128 linear $d 0\" } }
+steps:
+  - fault: { io: { on: d, fail: { nth: 3 } } }
+  - submit: { on: t, op: write, sectors: 8 }
+  - submit: { on: t, op: write, sectors: 8 }
+  - submit: { on: t, op: write, sectors: 8, expect: EIO }
+  - submit: { on: t, op: write, sectors: 8 }
+  - heal: all
+  - fault: { io: { on: d, fail: { every: 2 } } }
+  - submit: { on: t, op: read, sectors: 8 }
+  - submit: { on: t, op: read, sectors: 8, expect: EIO }
+  - submit: { on: t, op: read, sectors: 8 }
+  - submit: { on: t, op: read, sectors: 8, expect: EIO }
+  - heal: all
+  - submit: { on: t, op: read, sectors: 8 }
+expect: [ { verdict: pass, counters: { fail_make_request: \"== 3\" } } ]
+";
+
+/// kcopyd copies with its reserve of pages.
+const PAGES: &str = "scenario: a/pages
+about: x
+runs: [threads]
+devices: { d: { ram: 1MiB }, vol: { dm: \"0 2048 linear $d 0\" } }
+steps:
+  - create: vol
+  - stamp: { on: vol, percent: 100 }
+  - snapshot: { of: vol, as: s }
+  - fault: { slab: { pool: \"*.kcopyd.pages\", fail: always } }
+  - stamp: { on: vol, percent: 100 }
+  - heal: all
+  - verify: s
+  - verify: vol
+  - drop: s
+";
+
+#[test]
+fn a_kernel_with_fault_injection_fails_as_it_is_told_and_every_strike_is_counted() {
+    const TEST: &str = "a kernel with fault injection";
+    let Some(mut bench) = Bench::new(TEST) else { return };
+    let Some(kernel) = kernel_of("DMLAB_TEST_DEBUG_KERNEL", &["6.12-debug"]) else {
+        let why = "`dmlab kernel build 6.12-debug` builds one, or DMLAB_TEST_DEBUG_KERNEL names it";
+        let _ = writeln!(std::io::stderr(), "SKIPPED {TEST}: {why}");
+        return;
+    };
+    bench.kernel = kernel;
+    for (name, text) in [("requests.yaml", REQUESTS), ("slab.yaml", SLAB), ("pages.yaml", PAGES)] {
+        bench.folder.with(name, text);
+    }
+    let ended = bench.run(
+        "requests.yaml",
+        &["slab.yaml", "pages.yaml", "--backend", "guest", "--json", "record.json", "--artefacts", "found"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = dmlab_results::Record::from_json(&bench.folder.read("record.json")).unwrap();
+    let struck = |scenario: &str, value: &str, kind: &str| {
+        let cell = cell(&record, scenario, value);
+        assert_eq!(cell.verdict.as_str(), "pass", "{cell:?}");
+        cell.counters.get(kind).copied().unwrap_or(0)
+    };
+    assert_eq!(struck("a/requests", "", "fail_make_request"), 3);
+    assert!(struck("a/slab", "always", "failslab") >= 256, "each of as many I/Os took from the reserve");
+    assert_eq!(struck("a/slab", "any", "failslab"), 1, "no more than the budget");
+    assert!(struck("a/pages", "", "fail_page_alloc") >= 100);
+    // A scenario that expects something else of the same faults notices.
+    bench.folder.with("wrong.yaml", &REQUESTS.replace("nth: 3", "nth: 2"));
+    let ended = bench.run("wrong.yaml", &["--backend", "guest", "--artefacts", "found"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     bench.nothing_is_left();
 }
 

@@ -93,6 +93,7 @@ const MUTATIONS: &[Mutation] = &[
     mutation("dm/table-swap-legal-illegal", &[("planted", "accepts-gaps")], "verdict fail, expected pass"),
     mutation("dm/table-swap-legal-illegal", &[("planted", "leaks-clone")], "verdict leak, expected pass"),
     mutation("dm/striped-discard", &[("planted", "striped-one-copy")], "verdict pass, expected corruption"),
+    mutation("dm/linear-over-drivers", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("dm/linear-over-file", &[("planted", "linear-no-offset")], "verdict corruption, expected pass"),
     mutation("dm/slow-device", &[("planted", "suspend-no-wait")], "verdict crash, expected pass"),
     mutation("dm/striped-layout", &[("planted", "striped-rotated")], "verdict corruption, expected pass"),

@@ -38,11 +38,11 @@ pub use document::Document;
 pub use matrix::{Axis, CELLS_MAX, Cell};
 pub use model::{
     Action, Admin, Amount, BlockSizes, Bound, Budget, Comparison, Condition, Cow, CutAt, Device, DeviceKind,
-    Distribution, DropSnapshots, Errno, Expectation, Explore, Extent, Fault, Field, Figure, FigureBound, FigureUnit,
-    FileDevice, IoFlag, IoOp, KernelBound, Load, LoadBound, LoadRef, LockOrder, Loses, MergeSnapshot, MustBlock,
-    Outcome, Pass, Pattern, PowerCut, Printed, Rate, Relation, Repeat, Requires, Runtime, Rw, Scenario, SnapshotOf,
-    Spread, Statistic, Step, Stomp, Store, Strategy, Strength, Submit, Survives, SuspendHow, TakeSnapshot, Term, Think,
-    Timed, Timers, Verb, Verdict, VolatileCache, Wait, Wanted,
+    Distribution, Driver, DropSnapshots, Errno, Expectation, Explore, Extent, Fault, Field, Figure, FigureBound,
+    FigureUnit, FileDevice, IoFlag, IoOp, KernelBound, Load, LoadBound, LoadRef, LockOrder, Loses, MergeSnapshot,
+    MustBlock, Outcome, Pass, Pattern, PowerCut, Printed, Rate, Relation, Repeat, Requires, Runtime, Rw, Scenario,
+    SnapshotOf, Spread, Statistic, Step, Stomp, Store, Strategy, Strength, Submit, Survives, SuspendHow, TakeSnapshot,
+    Term, Think, Timed, Timers, Verb, Verdict, VolatileCache, Wait, Wanted,
 };
 pub use nearest::did_you_mean;
 pub use schema::{AxisWords, schema};

@@ -86,29 +86,33 @@ fn cycles(times: u32, interrupt: &Arc<AtomicBool>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start(scenario: &str) -> Result<Child, Failure> {
-    let wrong = |error: std::io::Error| Failure::Setup(format!("dmlab cannot be started: {error}"));
-    let program = std::env::current_exe().map_err(wrong)?;
-    let mut command = Command::new(program);
+fn run_of(scenario: &str) -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe().map_err(not_started)?);
     command.args(["run", "--backend", "kernel", "--quiet", "--i-know-this-can-wedge-the-host", scenario]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map_err(wrong)
+    Ok(command)
+}
+
+fn not_started(error: std::io::Error) -> Failure {
+    Failure::Setup(format!("dmlab cannot be started: {error}"))
 }
 
 /// How long a whole run takes, which must end well.
 fn whole(scenario: &str) -> Result<Duration, Failure> {
     let begin = Instant::now();
-    let ended = start(scenario)?.wait().map_err(|error| Failure::Setup(error.to_string()))?;
-    match ended.success() {
-        true => Ok(begin.elapsed()),
-        false => Err(Failure::Setup(format!("{scenario} does not end well by itself: {ended}"))),
+    let ended = run_of(scenario)?.stdout(Stdio::piped()).stderr(Stdio::piped()).output().map_err(not_started)?;
+    if ended.status.success() {
+        return Ok(begin.elapsed());
     }
+    let said = [ended.stdout, ended.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Err(Failure::Setup(format!("{scenario} does not end well by itself: {}\n{}", ended.status, said.trim())))
 }
 
 /// Starts a run and kills it after so long; whether it was still there.
 fn kill(scenario: &str, after: Duration) -> Result<bool, Failure> {
     let wrong = |error: std::io::Error| Failure::Setup(error.to_string());
-    let mut child = start(scenario)?;
+    let mut child: Child = run_of(scenario)?.spawn().map_err(not_started)?;
     std::thread::sleep(after);
     let in_time = child.try_wait().map_err(wrong)?.is_none();
     child.kill().map_err(wrong)?;

@@ -12,7 +12,7 @@ use super::timed::timed;
 use crate::fields::{Checked, Fields};
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
-use crate::{Device, DeviceKind, FileDevice, Timed, VolatileCache, values};
+use crate::{Device, DeviceKind, Driver, FileDevice, Timed, VolatileCache, values};
 
 const SIZE_MAX: Bytes = Bytes(1 << 40);
 const LEVELS_MAX: u32 = 64;
@@ -20,6 +20,8 @@ const ATOMIC_MIN: Bytes = Bytes(512);
 const ATOMIC_MAX: Bytes = Bytes(4096);
 const DEVICES_MAX: usize = 256;
 const WHAT: &str = "a device";
+const DRIVERS: &values::Words<Driver> =
+    &[("brd", Driver::Brd), ("loop", Driver::Loop), ("null_blk", Driver::NullBlk), ("scsi_debug", Driver::ScsiDebug)];
 
 /// Reads all devices. The scope knows each of them afterwards, also those with mistakes.
 pub(super) fn devices(node: Option<&Node>, sink: &mut Sink<'_>) -> (Scope, Checked<Vec<Device>>) {
@@ -46,10 +48,10 @@ pub(super) fn devices(node: Option<&Node>, sink: &mut Sink<'_>) -> (Scope, Check
             sink.error(key.span, message);
         }
         let read = kind(value, &scope, sink);
-        scope.declare(declared(&name, read.as_ref().map(|(kind, _)| kind), &scope));
+        scope.declare(declared(&name, read.as_ref().map(|(kind, ..)| kind), &scope));
         named.then_some(())?;
-        let (kind, cache) = read?;
-        Some(Device { name, kind, cache })
+        let (kind, cache, driver) = read?;
+        Some(Device { name, kind, cache, driver })
     });
     if entries.is_empty()
         && let Some(node) = node
@@ -89,7 +91,7 @@ fn end_of(line: &str) -> Option<Sectors> {
     Some(Sectors(number()?.checked_add(number()?)?))
 }
 
-fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind, Option<VolatileCache>)> {
+fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind, Option<VolatileCache>, Driver)> {
     let stacked = node.get("over").is_some();
     let mut fields = Fields::open(node, WHAT, sink)?;
     let ram = fields.optional("ram", size);
@@ -102,6 +104,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind,
     let levels = fields.optional("levels", |node, sink| values::count(node, 1..=LEVELS_MAX, sink));
     let is_volatile = fields.or("volatile_cache", false, values::truth);
     let atomic = fields.optional("atomic", atomic);
+    let driver = fields.optional("driver", |node, sink| values::word(node, "a driver", DRIVERS, sink));
     let span = fields.span();
     fields.finish()?;
     let kinds: Vec<&str> =
@@ -119,6 +122,12 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind,
             return None;
         }
     }
+    let driver = driver?;
+    if let Some(node) = node.get("driver")
+        && kinds != ["ram"]
+    {
+        return sink.refuse(node.span, format!("`driver` is about ram devices; this one is {}", kinds.concat()));
+    }
     let cache = cache(node, kinds[0], timed.as_ref().and_then(Option::as_ref), (is_volatile?, atomic?), sink)?;
     let (ram, null, timed, file, barrier, dm, over, levels) =
         (ram?, null?, timed?, file?, barrier?, dm?, over?, levels?);
@@ -128,7 +137,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind,
         .or(timed.map(DeviceKind::Timed))
         .or(file.map(DeviceKind::File));
     let barrier = barrier.map(|below| DeviceKind::Barrier { below: below.name });
-    let Some(table) = dm else { return Some((leaf.or(barrier)?, cache)) };
+    let Some(table) = dm else { return Some((leaf.or(barrier)?, cache, driver.unwrap_or_default())) };
     let names_below = table.iter().any(|line| line.split_whitespace().any(|token| token == BELOW));
     if let Some(over) = node.get("over")
         && !names_below
@@ -141,7 +150,7 @@ fn kind(node: &Node, scope: &Scope, sink: &mut Sink<'_>) -> Checked<(DeviceKind,
     {
         return sink.refuse(node.span, "`levels` above 1 need `over: $device`, what the lowest stands on");
     }
-    Some((DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) }, None))
+    Some((DeviceKind::Dm { table, over: over.map(|over| over.name), levels: levels.unwrap_or(1) }, None, Driver::Brd))
 }
 
 /// What a power cut may take from a device of `kind`.

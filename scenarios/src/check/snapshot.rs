@@ -14,7 +14,7 @@ use crate::nearest;
 use crate::node::{Kind, Node};
 use crate::sink::{Sink, shown};
 use crate::{
-    Action, Cow, Device, DeviceKind, DropSnapshots, Errno, MergeSnapshot, MustBlock, Outcome, PowerCut, Repeat,
+    Action, Cow, Device, DeviceKind, Driver, DropSnapshots, Errno, MergeSnapshot, MustBlock, Outcome, PowerCut, Repeat,
     SnapshotOf, Step, Store, TakeSnapshot, values,
 };
 
@@ -78,7 +78,10 @@ pub(super) fn disks(steps: &[Step]) -> Vec<Device> {
         for Cow { on, sectors, .. } in take.takes.iter().filter(|cow| cow.on == disk_of(&cow.snapshot)) {
             match disks.iter_mut().find(|disk| disk.name == *on) {
                 Some(Device { kind: DeviceKind::Ram(size), .. }) => *size = (*size).max(sectors.bytes()),
-                _ => disks.push(Device { name: on.clone(), kind: DeviceKind::Ram(sectors.bytes()), cache: None }),
+                _ => {
+                    let kind = DeviceKind::Ram(sectors.bytes());
+                    disks.push(Device { name: on.clone(), kind, cache: None, driver: Driver::Brd });
+                }
             }
         }
     });

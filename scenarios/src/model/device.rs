@@ -17,6 +17,41 @@ pub struct Device {
     pub kind: DeviceKind,
     /// What a power cut may take from it; `None` is nothing that was acknowledged.
     pub cache: Option<VolatileCache>,
+    /// Which of a kernel's drivers a ramdisk is; for the engine they are all one.
+    #[serde(skip_serializing_if = "Driver::is_brd")]
+    pub driver: Driver,
+}
+
+/// A driver of a kernel whose devices keep data in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    /// Ramdisks; they take bios.
+    #[default]
+    Brd,
+    /// Files as disks; takes requests.
+    Loop,
+    /// null_blk with memory behind it; takes requests.
+    NullBlk,
+    /// A SCSI disk that is none; takes requests.
+    ScsiDebug,
+}
+
+impl Driver {
+    /// The module that it comes in.
+    pub const fn module(self) -> &'static str {
+        match self {
+            Self::Brd => "brd",
+            Self::Loop => "loop",
+            Self::NullBlk => "null_blk",
+            Self::ScsiDebug => "scsi_debug",
+        }
+    }
+
+    /// Whether it is what ramdisks are unless something else is said.
+    pub const fn is_brd(&self) -> bool {
+        matches!(self, Self::Brd)
+    }
 }
 
 /// What a device is made of.

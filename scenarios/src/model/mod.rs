@@ -29,7 +29,7 @@ mod step;
 
 pub use admin::{Admin, Verb};
 pub use budget::{Budget, Comparison, Term};
-pub use device::{Device, DeviceKind, FileDevice, Spread, Timed};
+pub use device::{Device, DeviceKind, Driver, FileDevice, Spread, Timed};
 pub use expect::{Bound, Expectation, LockOrder, Relation, Verdict};
 pub use explore::{Explore, Strategy, Strength, Timers};
 pub use fault::Fault;

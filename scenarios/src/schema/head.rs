@@ -164,6 +164,13 @@ const STRATEGY: Value = Value::Words(&[
     ("icb", "every schedule with no preemption, then with one, and so on"),
 ]);
 
+const DRIVER: Value = Value::Words(&[
+    ("brd", "a ramdisk, which takes bios"),
+    ("loop", "a file in memory as a disk, which takes requests"),
+    ("null_blk", "null_blk with memory behind it, which takes requests"),
+    ("scsi_debug", "a SCSI disk in memory, which takes requests"),
+]);
+
 static DEVICE: Map = Map {
     what: "a device",
     about: "A device: one of ram, null, timed, file, barrier and dm.",
@@ -192,6 +199,7 @@ static DEVICE: Map = Map {
             Value::Scalar(&SIZE),
             "With a volatile cache: what is written back as a whole, 512 bytes to 4 KiB.",
         ),
+        or("driver", "brd", DRIVER, "Of a ram device: which of a kernel's drivers it is; the engine has one for all."),
     ],
     shape: Shape::OneOf(&["ram", "null", "timed", "file", "barrier", "dm"]),
 };

@@ -41,8 +41,8 @@ impl Bundle {
     /// Writes it into a new folder below `folder` and gives that.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(super) fn write(self, folder: &Path, record: &CellRecord, console: &Console) -> std::io::Result<PathBuf> {
+    /// It cannot be written, or not as a whole; where.
+    pub(super) fn write(self, folder: &Path, record: &CellRecord, console: &Console) -> Result<PathBuf, String> {
         let words = record.variant.iter().map(|(axis, value)| format!("{axis}-{value}"));
         let words: Vec<String> = std::iter::once(record.scenario.clone()).chain(words).collect();
         let name: String = words
@@ -50,12 +50,20 @@ impl Bundle {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
             .collect();
-        fs::create_dir_all(folder)?;
-        let path = new_folder(folder, &name)?;
+        let made = fs::create_dir_all(folder).and_then(|()| new_folder(folder, &name));
+        let path = made.map_err(|error| format!("in {}: {error}", folder.display()))?;
+        match self.fill(&path, record, console) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(format!("as a whole in {}: {error}", path.display())),
+        }
+    }
+
+    fn fill(self, path: &Path, record: &CellRecord, console: &Console) -> std::io::Result<()> {
         fs::write(path.join("console.txt"), console.text())?;
         let mut about = format!("{} {}\n", record.scenario, record.name_in_scenario());
         about.push_str(&format!("verdict {}, expected {}\n", record.verdict, record.expected));
         about.push_str(&format!("the console had {} bytes when it began\n", self.console_before));
+        record.counters.iter().for_each(|(name, count)| about.push_str(&format!("{name}: {count}\n")));
         fs::write(path.join("about.txt"), about)?;
         fs::write(path.join("seed"), format!("{}\n", record.seed))?;
         fs::write(path.join("plan.json"), serde_json::to_string_pretty(&record.plan).unwrap_or_default())?;
@@ -65,7 +73,7 @@ impl Bundle {
         for (name, text) in self.files {
             fs::write(path.join(name), text)?;
         }
-        Ok(path)
+        Ok(())
     }
 }
 

@@ -76,6 +76,11 @@ impl Console {
     pub fn has_panicked(&self) -> bool {
         self.text().contains("Kernel panic - not syncing")
     }
+
+    /// Whether it has for want of memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.text().contains("Kernel panic - not syncing: System is deadlocked on memory")
+    }
 }
 
 fn shown(lines: &[&str]) -> String {

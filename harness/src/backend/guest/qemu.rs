@@ -72,9 +72,17 @@ impl Process {
             move |error: std::io::Error| GuestError::Setup(format!("{what}: {error}"))
         };
         // Without a name from the beginning: nobody has to remove it.
-        let mut initramfs = tempfile::tempfile().map_err(failed("a temporary file for the initramfs"))?;
-        initramfs.write_all(machine.initramfs).map_err(failed("writing the initramfs"))?;
-        initramfs.rewind().map_err(failed("writing the initramfs"))?;
+        let initramfs = tempfile::tempfile().and_then(|mut file| {
+            file.write_all(machine.initramfs)?;
+            file.rewind().map(|()| file)
+        });
+        let initramfs = initramfs.map_err(|error| {
+            let (folder, mib) = (tempfile::env::temp_dir(), (machine.initramfs.len() >> 20) + 1);
+            let place = folder.display();
+            GuestError::Setup(format!(
+                "the initramfs, a temporary file of {mib} MiB in {place}: {error}; TMPDIR names another folder"
+            ))
+        })?;
         let there = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), initramfs.as_raw_fd()));
         let (events, events_of_guest) = std::io::pipe().map_err(failed("a pipe"))?;
         let mut command = Command::new(setpriv);

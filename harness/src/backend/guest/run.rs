@@ -100,6 +100,8 @@ fn take<'a>(next: &AtomicUsize, kernels: &'a [Kernel]) -> Option<(usize, &'a Ker
 fn devices_mib(documents: &[Arc<Document>]) -> u64 {
     let of_device = |kind: &DeviceKind| match kind {
         DeviceKind::Ram(size) => size.0,
+        // A loop device over memory, as large as it is written.
+        DeviceKind::File(file) if file.path.is_none() => file.size.0,
         _ => 0,
     };
     let of_document = |document: &Arc<Document>| {
@@ -266,7 +268,7 @@ impl<'a> Visit<'a> {
         if let Some(folder) = self.tour.artefacts.filter(|_| !record.ok) {
             let kept = match bundle.write(folder, &record, console) {
                 Ok(path) => format!("what was found is in {}", path.display()),
-                Err(error) => format!("what was found could not be kept: {error}"),
+                Err(why) => format!("what was found could not be kept {why}"),
             };
             append(&mut record, &kept);
         }
@@ -289,7 +291,7 @@ fn verdict_of(end: &End, console: &Console) -> (Verdict, String) {
         End::Panicked => Verdict::Crash,
         End::Silent(_) | End::Stalled(_) | End::Flooded(_) => Verdict::Hang,
         End::Fatal(_) => Verdict::Panic,
-        End::NoBoot(_) | End::Died(_) | End::Done => Verdict::Error,
+        End::NoBoot(_) | End::Died(_) | End::Done | End::OutOfMemory => Verdict::Error,
         End::Stopped => Verdict::Skip,
     };
     let shown = console.death().unwrap_or_else(|| console.last(CONSOLE_LINES));
@@ -390,6 +392,7 @@ mod tests {
             (End::Stalled(quiet), Verdict::Hang, "nothing moved for 9 s"),
             (End::Flooded(7), Verdict::Hang, "it flooded its console: 7 bytes"),
             (End::Died("signal: 9".to_owned()), Verdict::Error, "the emulator ended: signal: 9"),
+            (End::OutOfMemory, Verdict::Error, "its memory was used up"),
             (End::Fatal("no root".to_owned()), Verdict::Panic, "no root"),
         ];
         for (end, verdict, told) in cases {

@@ -55,6 +55,8 @@ pub enum End {
     Done,
     /// Its kernel panicked.
     Panicked,
+    /// Its kernel gave up because there was no memory left.
+    OutOfMemory,
     /// `/init` could not go on.
     Fatal(String),
     /// It printed nothing more before `/init` ran.
@@ -77,6 +79,7 @@ impl End {
         match self {
             Self::Done => "it did its job".to_owned(),
             Self::Panicked => "its kernel panicked".to_owned(),
+            Self::OutOfMemory => "its memory was used up".to_owned(),
             Self::Fatal(why) => format!("its init could not go on: {why}"),
             Self::NoBoot(quiet) => format!("it hung while it booted: nothing was printed for {} s", quiet.as_secs()),
             Self::Silent(quiet) => format!("it was silent for {} s", quiet.as_secs()),
@@ -341,6 +344,7 @@ impl Watch {
     /// What the end was, now that everything has been read.
     fn last_word(&self, seen: End) -> End {
         match seen {
+            End::Died(_) if self.console.is_out_of_memory() => End::OutOfMemory,
             End::Died(_) if self.console.has_panicked() => End::Panicked,
             End::Died(_) if self.bye => End::Done,
             End::Died(how) => {
@@ -418,5 +422,8 @@ mod tests {
         watch.console.feed(b"[1.0] Kernel panic - not syncing: x\n");
         assert_eq!(watch.last_word(died()), End::Panicked);
         assert_eq!(watch.last_word(End::Stopped), End::Stopped);
+        let mut watch = self::watch();
+        watch.console.feed(b"[2.0] Kernel panic - not syncing: System is deadlocked on memory\n");
+        assert_eq!(watch.last_word(died()), End::OutOfMemory, "no fault of dm's");
     }
 }

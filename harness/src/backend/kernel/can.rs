@@ -36,9 +36,6 @@ const OWN: &[&str] = &["linear", "striped", "error"];
 /// Types that only the engine has.
 const ENGINES: &[&str] = &["gate"];
 
-/// Whether a device is made by a module.
-type IsMade = fn(&DeviceKind) -> bool;
-
 /// The module that a target type comes in.
 pub(super) fn module_of(kind: &str) -> Option<&'static str> {
     MODULES.iter().find(|(known, _)| *known == kind).map(|(_, module)| *module)
@@ -85,6 +82,7 @@ pub fn unmet(kernel: &RunningKernel, document: &Document, cell: &Cell, scenario:
         .or_else(|| required(kernel, scenario))
         .or_else(|| devices(kernel, scenario))
         .or_else(|| steps(scenario))
+        .or_else(|| below_requests(scenario))
         .or_else(|| shims::unmet(kernel, scenario).map(|(line, why)| format!("line {line}: {why}")))
 }
 
@@ -177,16 +175,42 @@ fn devices(kernel: &RunningKernel, scenario: &Scenario) -> Option<String> {
     if let Some(name) = unknown {
         return Some(format!("kernel {} has no module parameter {name}", kernel.release()));
     }
-    let needs: [(&str, IsMade); 3] = [
-        ("brd", |kind| matches!(kind, DeviceKind::Ram(_))),
-        ("loop", |kind| matches!(kind, DeviceKind::File(_))),
-        ("null_blk", |kind| matches!(kind, DeviceKind::Null(_))),
-    ];
-    needs.iter().find_map(|(module, needs)| {
-        let device = scenario.devices.iter().find(|device| needs(&device.kind))?;
+    scenario.devices.iter().find_map(|device| {
+        let module = match &device.kind {
+            DeviceKind::Ram(_) => device.driver.module(),
+            DeviceKind::File(_) => "loop",
+            DeviceKind::Null(_) => "null_blk",
+            _ => return None,
+        };
         let missing = !kernel.modules().has(module);
         missing.then(|| format!("{} needs the module {module}, which {} has not", device.name, kernel.release()))
     })
+}
+
+/// A shim takes bios, so that multipath by requests cannot stand on one.
+fn below_requests(scenario: &Scenario) -> Option<String> {
+    let leaf = leaves_with_faults(scenario).into_iter().find(|leaf| takes_requests(scenario, leaf))?;
+    Some(format!("I/O of {leaf} fails in a dm device above it, on which multipath by requests cannot stand"))
+}
+
+/// Whether a table hands whole requests to this leaf, which nothing but a disk itself takes.
+fn takes_requests(scenario: &Scenario, leaf: &str) -> bool {
+    let names = |line: &String| {
+        let mut words = line.split_whitespace();
+        words.clone().nth(2) == Some("multipath")
+            && !line.contains("queue_mode bio")
+            && words.any(|word| word.strip_prefix('$') == Some(leaf))
+    };
+    let mut found = scenario
+        .devices
+        .iter()
+        .any(|device| matches!(&device.kind, DeviceKind::Dm { table, .. } if table.iter().any(names)));
+    each_step(&scenario.steps, &mut |step| {
+        if let Action::Load { table, .. } = &step.action {
+            found |= table.iter().any(names);
+        }
+    });
+    found
 }
 
 fn steps(scenario: &Scenario) -> Option<String> {

@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(lower_slab("t.bs", &When::Always, ALL), Ok(Some(wanted)));
         assert_eq!(lower_slab("t.bs", &any, ALL), Ok(Some(Draw { probability: 50, times: Some(2), ..wanted })));
         assert_eq!(lower_slab("t.bs", &any, stock), Ok(None));
-        let refused = |pool, when, can| lower_slab(pool, when, can).unwrap_err();
+        let refused = |pool: &str, when: &When, can: Abilities| lower_slab(pool, when, can).unwrap_err();
         assert!(refused("t.bs", &When::Always, stock).contains("short of memory"));
         assert!(refused("t.bs", &any, NOTHING).contains("with failslab"));
         assert!(refused("s.kcopyd.pages", &any, NOTHING).contains("with fail_page_alloc"));

@@ -20,8 +20,10 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
-/// What is taken at once.
-const STEP_BYTES: usize = 128 << 10;
+/// What is taken at once, at least and at most.
+const STEP_KIB: std::ops::RangeInclusive<u64> = 128..=8192;
+/// Smaller pieces than this are pages of nobody.
+const PAGE_BYTES: usize = 4096;
 /// Above what the kernel keeps for itself, so much is left: less, and the hog is killed before anybody feels it.
 const LEFT_KIB: u64 = 256;
 /// Between two looks at what is free.
@@ -135,13 +137,18 @@ pub fn gorge() -> Result<std::convert::Infallible, String> {
     }
     set_pdeathsig(Signal::SIGKILL).map_err(|errno| errno.to_string())?;
     fs::write("/proc/self/oom_score_adj", "1000").map_err(|error| format!("/proc/self/oom_score_adj: {error}"))?;
-    let kept = fs::read_to_string("/proc/sys/vm/min_free_kbytes").map_err(|error| error.to_string())?;
-    let floor = kept.trim().parse::<u64>().map_err(|error| error.to_string())? + LEFT_KIB;
+    let zones = fs::read_to_string("/proc/zoneinfo").map_err(|error| format!("/proc/zoneinfo: {error}"))?;
+    let floor = kept_kib(&zones) + LEFT_KIB;
     let mut eaten: Vec<Vec<u8>> = Vec::new();
     let mut is_full = false;
     loop {
-        if free_kib().ok_or("/proc/meminfo tells nothing")? > floor {
-            eaten.push(vec![1; STEP_BYTES]);
+        let free = free_kib().ok_or("/proc/meminfo tells nothing")?;
+        if free > floor {
+            let step = ((free - floor) / 2).clamp(*STEP_KIB.start(), *STEP_KIB.end()) << 10;
+            let mut piece = vec![0_u8; usize::try_from(step).map_err(|error| error.to_string())?];
+            // A page that was never written to is not there.
+            piece.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
+            eaten.push(piece);
             continue;
         }
         if !is_full {
@@ -151,6 +158,20 @@ pub fn gorge() -> Result<std::convert::Infallible, String> {
         }
         thread::sleep(LOOK);
     }
+}
+
+/// What the kernel keeps for itself: of each zone the least that is to be free, and what of it is for others than user space.
+fn kept_kib(zoneinfo: &str) -> u64 {
+    const PAGE_KIB: u64 = 4;
+    let of_line = |line: &str| -> u64 {
+        let line = line.trim();
+        if let Some(pages) = line.strip_prefix("min ") {
+            return pages.trim().parse().unwrap_or(0);
+        }
+        let Some(list) = line.strip_prefix("protection: (") else { return 0 };
+        list.trim_end_matches(')').split(',').filter_map(|pages| pages.trim().parse().ok()).max().unwrap_or(0)
+    };
+    zoneinfo.lines().map(of_line).sum::<u64>() * PAGE_KIB
 }
 
 fn free_kib() -> Option<u64> {
@@ -170,6 +191,9 @@ mod tests {
     fn free_memory_is_read_and_nobody_but_a_guests_first_process_has_a_hog() {
         assert_eq!(free_of("MemTotal:  100 kB\nMemFree:      71 kB\n"), Some(71));
         assert_eq!(free_of("MemTotal: 100 kB\n"), None);
+        let zones = "Node 0, zone      DMA\n  pages free 300\n  min 28\n  low 35\n  protection: (0, 274, 274)\n\
+                     Node 0, zone    DMA32\n        min      515\n        protection: (0, 0, 0)\n";
+        assert_eq!(kept_kib(zones), (28 + 274 + 515) * 4);
         if nix::unistd::getppid().as_raw() != 1 {
             assert!(gorge().unwrap_err().contains("first process of a guest"));
         }

@@ -76,7 +76,7 @@ impl Journal {
 /// Something that a dead run has left.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Left {
-    /// `dm`, `loop`, `null_blk`, `ram`, `module`, `value`, `tasks`.
+    /// `dm`, `loop`, `null_blk`, `ram`, `scsi_debug`, `module`, `value`, `tasks`.
     pub kind: String,
     /// Its name, or for values the file and what must be in it.
     pub name: String,
@@ -175,6 +175,7 @@ fn undo(path: &Path, dry_run: bool) -> Vec<Left> {
     for (kind, value) in entries {
         let stays = match kind.as_str() {
             _ if dry_run => None,
+            "scsi_debug" => leaves::patiently(|| leaves::undo_scsi(&value)).err(),
             "ram" => leaves::patiently(|| leaves::undo_ram(&value)).err(),
             "value" => super::knobs::restore(&value).err(),
             TASKS => super::tasks::mark(false).err(),

@@ -20,6 +20,8 @@ use crate::kernels::mutation_of_release;
 pub(super) const PREFIX: &str = "dmlab-";
 /// The module of the ramdisks.
 pub(super) const RAMDISKS: &str = "brd";
+/// Modules whose parameters are the size of all their devices.
+pub(super) const SIZED_MODULES: [&str; 2] = [RAMDISKS, "scsi_debug"];
 
 /// The running kernel.
 pub struct RunningKernel {
@@ -89,12 +91,12 @@ impl RunningKernel {
         format!("{PREFIX}{}-", self.run)
     }
 
-    /// Loads a module, if it is not there. Modules stay loaded, but for that of the ramdisks, which takes its memory along.
+    /// Loads a module, if it is not there. Modules stay loaded, but for [`SIZED_MODULES`], which take their memory along.
     ///
     /// # Errors
     /// Why it cannot be loaded.
     pub fn load(&self, module: &str, parameters: &str) -> Result<Loaded, KernelError> {
-        let is_to_go = module == RAMDISKS && !modules::is_there(module);
+        let is_to_go = SIZED_MODULES.contains(&module) && !modules::is_there(module);
         if is_to_go {
             self.journal.note("module", module)?;
         }

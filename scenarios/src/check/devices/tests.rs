@@ -153,3 +153,17 @@ fn volatile_caches_go_with_devices_that_can_have_them() {
         assert!(found.contains(wanted), "{text}: {found}");
     }
 }
+
+#[test]
+fn a_ramdisk_may_be_any_driver_of_a_kernel_and_nothing_else_may() {
+    let scenario = devices("{ a: { ram: 1MiB, driver: scsi_debug }, b: { ram: 1MiB } }").unwrap();
+    let drivers: Vec<Driver> = scenario.devices.iter().map(|device| device.driver).collect();
+    assert_eq!(drivers, [Driver::ScsiDebug, Driver::Brd]);
+    assert_refused(
+        devices,
+        &[
+            ("{ d: { null: 1MiB, driver: null_blk } }", "`driver` is about ram devices; this one is null"),
+            ("{ d: { ram: 1MiB, driver: nvme } }", "\"nvme\" is not a driver"),
+        ],
+    );
+}

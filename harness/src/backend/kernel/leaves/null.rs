@@ -1,31 +1,28 @@
-//! Devices without media: null_blk's, through configfs, called after the leaf.
+//! null_blk's devices, through configfs, called after the leaf: without media, or with memory in their place.
 //!
 //! Invariants: sizes that null_blk has no words for (it counts MiB) are partitions.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use dmlab_units::Bytes;
-use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 
-use super::{Leaf, Undo};
+use super::{Leaf, Undo, sized};
 use crate::backend::kernel::session::PREFIX;
-use crate::backend::kernel::{KernelError, RunningKernel, nodes, sys};
+use crate::backend::kernel::{KernelError, RunningKernel, nodes};
 
 const CONFIGFS: &str = "/sys/kernel/config";
 const MIB: u64 = 1 << 20;
 /// `DISK_NAME_LEN` without its NUL.
 const DISK_NAME_MAX: usize = 31;
-const PARTITION: i32 = 1;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(CONFIGFS).join("nullb").join(name)
 }
 
-/// A device of `size` for the device `name`.
-pub(super) fn make(kernel: &RunningKernel, name: &str, size: Bytes) -> Result<Leaf, KernelError> {
+/// A device of `size` for the device `name`, which keeps data or does not.
+pub(super) fn make(kernel: &RunningKernel, name: &str, size: Bytes, keeps: bool) -> Result<Leaf, KernelError> {
     let wrong = |what: String| KernelError::new(format!("{name}: no null_blk: {what}"));
     kernel.load("configfs", "")?;
     // No devices of its own: those of configfs are told apart by name.
@@ -42,7 +39,9 @@ pub(super) fn make(kernel: &RunningKernel, name: &str, size: Bytes) -> Result<Le
             ("size", size.0.div_ceil(MIB).to_string()),
             ("blocksize", "512".to_owned()),
             ("irqmode", "0".to_owned()),
-            ("memory_backed", "0".to_owned()),
+            // Requests, whatever the module was told: multipath takes nothing else.
+            ("queue_mode", "2".to_owned()),
+            ("memory_backed", u8::from(keeps).to_string()),
             ("power", "1".to_owned()),
         ];
         settings.iter().try_for_each(|(key, value)| fs::write(place.join(key), value))
@@ -64,17 +63,7 @@ fn find(called: &str, place: &Path, size: Bytes) -> Result<nodes::Dev, String> {
     let disks = [cut, format!("nullb{}", index.trim())];
     let block = |name: &str| Path::new("/sys/class/block").join(name);
     let disk = disks.iter().find(|name| block(name).exists()).ok_or("its disk is not there")?;
-    let whole = nodes::number(&block(disk)).ok_or("its disk has no number")?;
-    if nodes::sectors(whole).bytes() == size {
-        return Ok(whole);
-    }
-    let file = nodes::open(whole, OFlag::empty()).map_err(|error| error.to_string())?;
-    let len = i64::try_from(size.0).map_err(|error| error.to_string())?;
-    sys::add_partition(file.as_fd(), PARTITION, len).map_err(|errno| format!("no partition of {size}: {errno}"))?;
-    // A name that ends in a digit has a `p` before the partition's number.
-    let names = [format!("{disk}p{PARTITION}"), format!("{disk}{PARTITION}")];
-    let part = names.iter().find_map(|name| nodes::number(&block(disk).join(name)));
-    part.ok_or_else(|| "its partition is not there".to_owned())
+    sized(disk, size)
 }
 
 /// Removes the device.
