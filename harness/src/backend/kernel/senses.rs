@@ -103,16 +103,23 @@ impl Detector for Senses {
             Pace::Moves => None,
             Pace::Hangs(silent) => {
                 let tasks = stuck_tasks(Path::new("/proc"));
-                Some(stuck(&tasks, &format!("nothing has moved for {silent}:\n{}", vitals.report())))
+                let head = format!("nothing has moved for {}:\n{}", in_seconds(silent), vitals.report());
+                Some(stuck(&tasks, &head))
             }
             Pace::Loops(silent) => {
                 let flows = vitals.report();
                 Some(Ending::Hang(format!(
-                    "no step and no I/O of the scenario has ended for {silent} while CPUs worked all the time:\n{flows}"
+                    "no step and no I/O of the scenario has ended for {} while CPUs worked all the time:\n{flows}",
+                    in_seconds(silent)
                 )))
             }
         }
     }
+}
+
+/// For people: what was measured has more digits than anybody wants.
+fn in_seconds(time: Nanos) -> String {
+    format!("{:.1} s", Duration::from(time).as_secs_f64())
 }
 
 /// What stuck tasks make of a performance in which nothing moves.
