@@ -1,7 +1,8 @@
 //! Looking for a chunk among many exceptions: in the bare table, and by reads of a snapshot.
 //!
 //! Exceptions and questions are spread at random, and no two rounds ask the same, so that a table which is larger than the
-//! CPU's caches is asked from memory. Every table and snapshot is made once, and all of them take turns.
+//! CPU's caches is asked from memory. Every table and snapshot is made once, and all of them take turns. A ramdisk below has
+//! an index of its own, which grows with the exceptions as the table does; a device that keeps nothing has none.
 //! Not here: making stores (`machines`), loading them (`loading`).
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use dmlab_engine::stores::Exception;
 use dmlab_engine::targets::snapshot::tables::Completed;
 use dmlab_units::{Sectors, Seed};
 
-use super::machines::{STORE_CHUNK, Store, bursts, load, spread, store};
+use super::machines::{STORE_CHUNK, Store, bursts, load, spread, store, store_of_metadata};
 use super::{Measured, Section};
 use crate::support::on_threads;
 use crate::support::rounds::{Effort, each};
@@ -26,7 +27,12 @@ const SAMPLES: usize = 3;
 pub(super) fn sections() -> Vec<Section> {
     vec![
         Section::comparing("dm_lookup_exception in the bare table".to_owned(), bare),
-        Section::comparing("read of a sector that was copied, through a snapshot".to_owned(), reads),
+        Section::comparing("look-up by a read through a snapshot, no device keeps data".to_owned(), |effort| {
+            reads(effort, store_of_metadata)
+        }),
+        Section::comparing("look-up by a read through a snapshot, the COW device is a ramdisk".to_owned(), |effort| {
+            reads(effort, store)
+        }),
     ]
 }
 
@@ -82,7 +88,7 @@ fn look_up(current: &Task, table: &Completed, chunks: &[u64]) -> f64 {
     each(current.now().saturating_sub(began), chunks.len() as u64)
 }
 
-fn reads(effort: Effort) -> Measured {
+fn reads(effort: Effort, store: fn(&Task, u64) -> Store) -> Measured {
     on_threads(move |current| {
         let snapshots = sizes(effort).map(|(power, exceptions)| {
             let store = store(current, exceptions);

@@ -7,7 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dmlab_engine::block::{Bio, BioOp, BioVec, BlkStatus, Buffer, Device, EndIo, submit_bio};
+use dmlab_engine::block::device::NULL_MAJOR;
+use dmlab_engine::block::{Bio, BioOp, BioVec, BlkStatus, Buffer, Device, Driver, EndIo, submit_bio};
 use dmlab_engine::machine::Machine;
 use dmlab_engine::sched::Task;
 use dmlab_engine::stores::format::{Exception, FIRST_FREE, Geometry, Header};
@@ -157,7 +158,11 @@ impl Read for Image {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         bytes.fill(0);
         match self.at {
-            0 => bytes.copy_from_slice(&Header::new(true, STORE_CHUNK as u32).encode()[..bytes.len()]),
+            0 => {
+                let header = Header::new(true, STORE_CHUNK as u32).encode();
+                let len = header.len().min(bytes.len());
+                bytes[..len].copy_from_slice(&header[..len]);
+            }
             at => self.fill((at / self.geometry.chunk_bytes() as u64 - 1) / (self.per_area() + 1), bytes),
         }
         self.at += bytes.len() as u64;
@@ -176,14 +181,44 @@ impl Seek for Image {
     }
 }
 
-/// A ramdisk that holds a persistent store, and an origin for it.
+/// A COW device that has an [`Image`]'s metadata, and keeps no data: what it takes of a read through a snapshot does not
+/// depend on how many exceptions there are.
+struct Metadata(Image);
+
+impl Driver for Metadata {
+    fn submit_bio(&self, current: &Task, _dev: &Arc<Device>, bio: Bio) {
+        if let Some(data) = bio.data().filter(|_| bio.op() == BioOp::Read && bio.sectors == Sectors(STORE_CHUNK)) {
+            let mut image = self.0;
+            image.at = bio.sector.bytes().0;
+            let read = data.buffer.with(current, |bytes| image.read(bytes));
+            read.expect("an image can be read");
+        }
+        bio.end(current, BlkStatus::Ok);
+    }
+
+    fn takes(&self, _op: BioOp) -> bool {
+        true
+    }
+}
+
+/// A device that holds a persistent store, and an origin for it.
 pub(crate) struct Store {
     pub(crate) machine: Arc<Machine>,
     origin: Arc<Device>,
     cow: Arc<Device>,
 }
 
-/// A store of so many exceptions.
+/// A store of so many exceptions, on a device that keeps nothing else.
+pub(crate) fn store_of_metadata(current: &Task, exceptions: u64) -> Store {
+    let machine = Machine::new(current, Variants::default(), false);
+    let image = Image::new(exceptions);
+    let origin = machine.add_null(current, "o", Sectors(ORIGIN_CHUNKS * STORE_CHUNK));
+    let size = Sectors(image.chunks() * STORE_CHUNK);
+    let cow = machine.add_leaf(current, "c", NULL_MAJOR, size, Box::new(Metadata(image)));
+    Store { machine, origin, cow }
+}
+
+/// A store of so many exceptions, on a ramdisk.
 pub(crate) fn store(current: &Task, exceptions: u64) -> Store {
     let machine = Machine::new(current, Variants::default(), false);
     let image = Image::new(exceptions);

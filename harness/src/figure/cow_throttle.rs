@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_engine::kcopyd::client::STEPS_PER_RUN_MAX;
 use dmlab_engine::kcopyd::job::JOB_BYTES;
-use dmlab_engine::targets::snapshot::tables::PENDING_BYTES;
+use dmlab_engine::targets::snapshot::pending::PENDING_BYTES;
 use dmlab_results::figure::cow_throttle::{CowThrottle, Row, Series, Sizes};
 use dmlab_results::{CellRecord, Verdict};
 use dmlab_scenarios::Document;

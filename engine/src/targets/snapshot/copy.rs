@@ -12,8 +12,8 @@ use std::sync::{Arc, Weak};
 
 use dmlab_units::Sectors;
 
+use super::pending::Pending;
 use super::state::Snapshot;
-use super::tables::Pending;
 use crate::block::submit::submit_bio_noacct;
 use crate::block::{Bio, BlkStatus, EndIo};
 use crate::dm::Errno;

@@ -13,10 +13,10 @@ use dmlab_units::Sectors;
 
 use super::copy::Copy;
 use super::lock::SnapGuard;
+use super::pending::Pending;
 use super::registry::Registry;
 use super::slots::Slot;
 use super::state::Snapshot;
-use super::tables::Pending;
 use crate::block::{Bio, Device};
 use crate::dm::Errno;
 use crate::sched::digest::Answer;

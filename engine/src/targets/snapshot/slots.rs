@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use super::tables::{CONSECUTIVE_BITS, Completed, Pending};
+use super::pending::Pending;
+use super::tables::{CONSECUTIVE_BITS, Completed};
 use crate::sched::digest::{Answer, Content};
 use crate::sched::{Digest, Runtime, Task};
 use crate::sync::{Confided, SpinSection};

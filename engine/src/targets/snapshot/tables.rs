@@ -1,5 +1,4 @@
-//! [`Completed`]: the table of a snapshot's exceptions: which chunk of the origin stands where on the COW device; and
-//! [`Pending`], one that is under way.
+//! [`Completed`]: the table of a snapshot's exceptions: which chunk of the origin stands where on the COW device.
 //!
 //! Consecutive chunks that went to consecutive places are one run, of up to 256 chunks (`DM_CHUNK_CONSECUTIVE_BITS`), which
 //! grows at its ends and shrinks at them. It is kept in parts of eight chunks, its entries, so that a look-up finds the part
@@ -12,22 +11,17 @@
 //! Invariants: a run lies within 256 chunks that begin at a multiple of 256, all of one slot; of several exceptions of a
 //! chunk the first one counts, then the second, as in the kernel.
 //! Differences from the kernel: a flat table in place of linked lists; nothing in the tree makes a run with anything.
-//! Not here: locks (`slots`).
+//! Not here: locks (`slots`), exceptions that are under way ([`super::pending`]).
 
 use std::collections::BTreeMap;
 
 use super::lines::{At, Entry, Lines};
-use crate::block::Bio;
 use crate::sched::Digest;
 use crate::sched::digest::{Answer, Content};
 use crate::stores::Exception;
-use crate::sync::mempool::Element;
 
 /// `DM_CHUNK_CONSECUTIVE_BITS`.
 pub const CONSECUTIVE_BITS: u32 = 8;
-
-/// What a pending exception takes of its slab: `struct dm_snap_pending_exception` of 6.12 (64 bit, by its members).
-pub const PENDING_BYTES: u64 = 128;
 
 /// Why a chunk could not be taken out: what the kernel calls corruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,35 +219,6 @@ impl Completed {
         // The nodes of a tree are half full at least.
         let leaf = 2 * size_of::<((u64, u64), u64)>();
         (runs + self.tree.len(), self.lines.bytes() + self.tree.len() * leaf)
-    }
-}
-
-/// `struct dm_snap_pending_exception`: a chunk that is being copied.
-pub struct Pending {
-    /// Where it goes.
-    pub(super) new_chunk: u64,
-    /// For completion in order.
-    pub(super) sequence: u64,
-    /// Whether kcopyd has it.
-    pub(super) started: bool,
-    /// Writes to the origin that wait for it.
-    pub(super) origin_bios: Vec<Bio>,
-    /// Writes to the snapshot that wait for it, already pointed at the COW device.
-    pub(super) snapshot_bios: Vec<Bio>,
-    /// A write that stands in for the copy.
-    pub(super) full_bio: Option<Bio>,
-    /// Its place in the pool.
-    pub(super) element: Element,
-}
-
-impl Answer for Pending {
-    fn digest(&self, into: &mut Digest<'_>) {
-        [self.new_chunk, self.sequence, u64::from(self.started)].into_iter().for_each(|word| into.word(word));
-        let lists = [&self.origin_bios[..], &self.snapshot_bios, self.full_bio.as_slice()];
-        for bios in lists {
-            into.word(bios.len() as u64);
-            bios.iter().for_each(|bio| into.object(bio.done().id()));
-        }
     }
 }
 
