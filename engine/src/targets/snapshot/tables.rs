@@ -50,6 +50,7 @@ impl Content for Completed {
             into.word(u64::from(entry.first) << 32 | u64::from(entry.place));
             (u64::from(entry.further), (entry.goes_on[0], entry.goes_on[1])).digest(into);
         }
+        into.word(self.tree.len() as u64);
         for ((chunk, _), place) in &self.tree {
             into.word(*chunk);
             into.word(*place);
