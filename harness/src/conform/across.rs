@@ -79,6 +79,8 @@ fn merged(name: &'static str, fault: &str, end: &str) -> Case {
 }
 
 fn cases() -> Vec<Case> {
+    // What is still under way when a store becomes invalid is not noted in it, so nothing is.
+    let invalid = "  - stamp: { on: base, at: 0, sectors: 30 }\n  - stamp: { on: base, at: 30, sectors: 1 }\n";
     let overflow =
         "  - stamp: { on: base, at: 0, sectors: 30 }\n  - stamp: { on: snap, at: 40, sectors: 1, expect: EIO }\n";
     let in_part = "  - fault: { io: { on: o, op: write, sectors: 0..32, fail: always } }\n";
@@ -91,7 +93,7 @@ fn cases() -> Vec<Case> {
         many("areas-full", 64, 128),
         many("areas-several", 100, 128),
         many("full", 30, 32),
-        many("invalid", 31, 32),
+        Case { steps: invalid.to_owned(), ..many("invalid", 31, 32) },
         Case { kind: "PO", steps: overflow.to_owned(), ..many("overflowed", 30, 32) },
         merged("merged", "", "16/256 16"),
         merged("merged-in-part", in_part, "Merge failed"),
