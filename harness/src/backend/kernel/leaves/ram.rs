@@ -2,8 +2,8 @@
 //!
 //! All disks of brd have one size, so a scenario's is a partition of one where it is smaller.
 //!
-//! Invariants: a disk that was there before is used only if nobody has it open and it holds nothing but zeros, and it is
-//! zeroed again behind us.
+//! Invariants: a disk that was there before is used only if nobody has it open and it holds nothing but zeros (in a guest, where
+//! it is nobody's, only if nobody has it open), and it is zeroed again behind us.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -44,10 +44,13 @@ pub(super) fn make(
         let size = most.next_multiple_of(4);
         kernel.load(RAMDISKS, &format!("rd_nr={} rd_size={size} max_part=1", wanted.len()))?;
     }
+    // A machine that was booted for this run (dmlab is its first process) has nobody else's disks. Where brd is built in they
+    // may be large, and reading all of one takes an emulated machine half a minute.
+    let are_ours = kernel.owns(RAMDISKS) || std::process::id() == 1;
     let mut disks = disks().into_iter();
     for (name, size) in wanted {
         let mut why = String::new();
-        let found = disks.find_map(|disk| match free(&disk, *size, kernel.owns(RAMDISKS)) {
+        let found = disks.find_map(|disk| match free(&disk, *size, are_ours) {
             Ok(file) => Some((disk, file)),
             Err(not) => {
                 why = format!("; {disk} {not}");
