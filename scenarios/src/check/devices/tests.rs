@@ -162,8 +162,8 @@ fn a_ramdisk_may_be_any_driver_of_a_kernel_and_nothing_else_may() {
     assert_refused(
         devices,
         &[
-            ("{ d: { null: 1MiB, driver: null_blk } }", "`driver` is about ram devices; this one is null"),
-            ("{ d: { ram: 1MiB, driver: nvme } }", "\"nvme\" is not a driver"),
+            ("{ d: { null: 1MiB, driver: null_blk } }", "x:3:39: `driver` is about ram devices; this one is null"),
+            ("{ d: { ram: 1MiB, driver: nvme } }", "x:3:38: \"nvme\" is not a driver"),
         ],
     );
 }
