@@ -107,11 +107,14 @@ impl Detector for Senses {
                 Some(stuck(&tasks, &head))
             }
             Pace::Loops(silent) => {
-                let flows = vitals.report();
-                Some(Ending::Hang(format!(
-                    "no step and no I/O of the scenario has ended for {} while CPUs worked all the time:\n{flows}",
-                    in_seconds(silent)
-                )))
+                // On a slow machine looking is work for its CPUs, too: who waits for each other is told all the same.
+                let tasks = stuck_tasks(Path::new("/proc"));
+                let head = format!(
+                    "no step and no I/O of the scenario has ended for {} while CPUs worked all the time:\n{}",
+                    in_seconds(silent),
+                    vitals.report()
+                );
+                Some(stuck(&tasks, &head))
             }
         }
     }
