@@ -422,3 +422,23 @@ fn a_cell_that_fails_on_a_kernel_is_told_and_what_was_found_is_kept() {
     }
     bench.nothing_is_left();
 }
+
+#[test]
+fn conform_also_fails_where_both_sides_agree_on_what_nobody_expects() {
+    let Some(bench) = Bench::new("conform and expectations") else { return };
+    let conform = |text: &str| {
+        bench.folder.with("cell.yaml", text);
+        let head = ["conform", "cell.yaml", "--kernel", &bench.kernel, "--accel", "tcg", "--junit", "junit.xml"];
+        Bench::ended(bench.dmlab(&head))
+    };
+    let ended = conform(LINEAR);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("2 cells compared: 2 equal") && ended.out.contains("2 as expected"), "{ended:?}");
+    assert!(bench.folder.read("junit.xml").contains("failures=\"0\""));
+    let ended = conform(&LINEAR.replace("verify: { on: t, at: \"${at}\"", "verify: { on: t, at: \"16\""));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("2 cells compared: 2 equal"), "both sides read the same: {ended:?}");
+    assert!(ended.out.contains("verdict corruption, expected pass"), "{ended:?}");
+    assert!(!bench.folder.read("junit.xml").contains("failures=\"0\""));
+    bench.nothing_is_left();
+}
