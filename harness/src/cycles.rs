@@ -5,7 +5,7 @@
 //! the cells of the scenario of which a deadlock or a hang is expected: a kernel that hangs where its release should not
 //! may do what an older one did.
 //!
-//! Invariants: each search keeps within the scenario's own number of schedules and [`SEARCH`]; the first cell whose cycle is
+//! Invariants: each search keeps within the scenario's own number of schedules and `SEARCH`; the first cell whose cycle is
 //! the same is the answer, else the one most of whose parties were found.
 //! Not here: who stands for whom (`detect::cycle`), where the kernel's tasks come from (`backend`).
 

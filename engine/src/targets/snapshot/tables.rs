@@ -2,7 +2,7 @@
 //!
 //! Consecutive chunks that went to consecutive places are one run, of up to 256 chunks (`DM_CHUNK_CONSECUTIVE_BITS`), which
 //! grows at its ends and shrinks at them. It is kept in parts of eight chunks, its entries, so that a look-up finds the part
-//! that it needs in one line of the cache ([`super::lines`]). A chunk that was copied alone takes 12.2 to 16.3 bytes (seven
+//! that it needs in one line of the cache (`lines`). A chunk that was copied alone takes 12.2 to 16.3 bytes (seven
 //! entries in 64 bytes, 56 to 75 % of them taken), one of a long run an eighth of that.
 //!
 //! What has no room there stands in a tree, one by one: exceptions with a number of more than 32 bits (16 TiB in chunks of

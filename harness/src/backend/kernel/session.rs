@@ -91,7 +91,7 @@ impl RunningKernel {
         format!("{PREFIX}{}-", self.run)
     }
 
-    /// Loads a module, if it is not there. Modules stay loaded, but for [`SIZED_MODULES`], which take their memory along.
+    /// Loads a module, if it is not there. Modules stay loaded, but for `SIZED_MODULES`, which take their memory along.
     ///
     /// # Errors
     /// Why it cannot be loaded.
