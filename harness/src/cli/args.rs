@@ -18,7 +18,7 @@ pub use self::explore::{ExploreArgs, MergeArgs, ReplayArgs};
 pub use self::host::{CleanupArgs, DoctorArgs, StressArgs};
 pub use self::kernel::{AccelWish, BootArgs, BuildArgs, FetchArgs, GuestWishes, KernelArgs, KernelCommand};
 pub use self::look::{CowArgs, CowCommand, CowInspectArgs, Figure, FigureArgs, ListArgs, ValidateArgs, VariantsArgs};
-pub use self::run::{Backend, Clock, CompareArgs, RunArgs};
+pub use self::run::{Backend, Clock, CompareArgs, Reports, RunArgs};
 pub use self::select::{Assignment, Assignments, Selection};
 
 /// Benchmarking and fault injection around Linux device-mapper.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmlab_engine::variants::Kernel as Release;
-use dmlab_results::{CellRecord, ExitCode, Record, Verdict, exit_code, junit, markdown, summary};
+use dmlab_results::{CellRecord, ExitCode, Record, Verdict, exit_code, summary};
 use dmlab_scenarios::Document;
 use dmlab_units::Seed;
 
 use super::args::ConformArgs;
 use super::output::Output;
 use super::progress::Progress;
-use super::run::details;
+use super::run::{details, write_reports};
 use super::{Failure, guests, select};
 use crate::backend::guest::{KERNEL_AXIS, Tour};
 use crate::conform::across::Across;
@@ -87,13 +87,7 @@ fn report(args: &ConformArgs, record: &Record, output: &Output) -> Result<(), Fa
         record.cells.iter().filter(|cell| !cell.ok).for_each(|cell| output.print(&details(cell)));
         output.print(&summary(record));
     }
-    if let Some(path) = &args.junit {
-        output.write(path, &junit(record))?;
-    }
-    if let Some(path) = &args.markdown {
-        output.write(path, &markdown(record))?;
-    }
-    Ok(())
+    write_reports(&args.reports, record, output)
 }
 
 fn explained(args: &ConformArgs) -> Result<Explained, Failure> {

@@ -13,7 +13,7 @@ use dmlab_results::{
 
 use dmlab_scenarios::Document;
 
-use super::args::{Backend, RunArgs, Selection};
+use super::args::{Backend, Reports, RunArgs, Selection};
 use super::found::{Keep, Save};
 use super::output::Output;
 use super::progress::Progress;
@@ -64,12 +64,7 @@ pub(super) fn run(args: &RunArgs, output: &Output, interrupt: &Arc<AtomicBool>) 
     if let Some(path) = &args.json {
         output.write(path, &record.to_json())?;
     }
-    if let Some(path) = &args.junit {
-        output.write(path, &junit(&record))?;
-    }
-    if let Some(path) = &args.markdown {
-        output.write(path, &markdown(&record))?;
-    }
+    write_reports(&args.reports, &record, output)?;
     Ok(exit_code(&record))
 }
 
@@ -234,6 +229,17 @@ pub(super) fn report(record: &Record, quiet: bool, output: &Output) {
         output.print(&details(cell));
     }
     output.print(&summary(record));
+}
+
+/// Writes the reports that were asked for.
+pub(super) fn write_reports(reports: &Reports, record: &Record, output: &Output) -> Result<(), Failure> {
+    if let Some(path) = &reports.junit {
+        output.write(path, &junit(record))?;
+    }
+    if let Some(path) = &reports.markdown {
+        output.write(path, &markdown(record))?;
+    }
+    Ok(())
 }
 
 /// A cell in full: which expectations were not met, and its report.

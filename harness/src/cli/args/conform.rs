@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use dmlab_units::Seed;
 
-use super::GuestWishes;
+use super::{GuestWishes, Reports};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,8 @@ status and table lines, error numbers, the steps that were carried out, verdicts
 left (cow): equal to the byte, or equivalent, the same chunks with the same data in another order.
 Without SCENARIO, or with --stores, stores also go across: rows cow-store/…, `engine -> 6.12` for one that the engine has
 written and 6.12 opens, `6.12 -> engine` for the other way, `written` for what both leave.
-What the kernels' cells came to is compared with what their scenarios expect, too, as `dmlab run --backend guest` does.
+What the kernels' cells came to is compared with what their scenarios expect, too, as `dmlab run --backend guest` does; --junit and
+--markdown write that.
 Exit codes: 0 all alike but for what harness/conform/explained.yaml explains, and as expected, 1 something is not or an
 explanation explains nothing any more, 2 usage or scenario error, 3 set-up error, 5 an unexpected deadlock or hang,
 70 an unexpected panic, 130 interrupted.";
@@ -50,12 +51,9 @@ pub struct ConformArgs {
     /// Write all rows as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write what the kernels' cells came to as a JUnit report.
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Write what the kernels' cells came to as a table in Markdown.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// What else is written, of what the kernels' cells came to.
+    #[command(flatten)]
+    pub reports: Reports,
     /// Decides everything random.
     #[arg(long, default_value = "1", value_parser = |text: &str| text.parse::<Seed>())]
     pub seed: Seed,

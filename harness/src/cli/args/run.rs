@@ -41,6 +41,17 @@ impl From<Option<Clock>> for plan::Clock {
     }
 }
 
+/// What can be written of cells that were run, beside a command's own output.
+#[derive(Debug, ClapArgs)]
+pub struct Reports {
+    /// Write a JUnit report.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the table as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
@@ -68,12 +79,9 @@ pub struct RunArgs {
     /// Write the record as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a JUnit report.
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Write the table as Markdown.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// What else is written.
+    #[command(flatten)]
+    pub reports: Reports,
     /// Save the schedules of expected failures too.
     #[arg(long)]
     pub save_expected: bool,
