@@ -32,8 +32,10 @@ const CPUS: u32 = 2;
 /// The kernel's command line. The console is the first serial port. A kernel that oopses or panics goes down at once,
 /// and the emulator with it. What stands behind `--` are arguments of `/init`; `LD_LIBRARY_PATH` becomes its
 /// environment. A slow emulator's timer interrupts come late: kernels that test for them would panic (`no_timer_check`).
+/// A brd that is built in makes its ramdisks in boot, and 16 are too few for a hundred snapshots; where it is a module,
+/// dmlab loads it with as many as a scenario has.
 const APPEND: &str = "console=ttyS0,115200 no_timer_check panic=-1 oops=panic printk.devkmsg=on nokaslr net.ifnames=0 \
-    LD_LIBRARY_PATH=/lib rdinit=/init -- guest-init";
+    brd.rd_nr=128 LD_LIBRARY_PATH=/lib rdinit=/init -- guest-init";
 
 /// What an emulator is given.
 pub(super) struct Machine<'a> {

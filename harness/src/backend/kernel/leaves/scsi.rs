@@ -20,6 +20,8 @@ use crate::backend::kernel::{KernelError, RunningKernel, modules, nodes};
 /// How the journal calls it.
 pub(in crate::backend::kernel) const KIND: &str = "scsi_debug";
 const MODULE: &str = "scsi_debug";
+/// There once the driver that makes disks of SCSI devices is, as a module or built in.
+const DISKS: &str = "/sys/bus/scsi/drivers/sd";
 const ADD_HOST: &str = "/sys/bus/pseudo/drivers/scsi_debug/add_host";
 const ADAPTERS: &str = "/sys/bus/pseudo/devices";
 const PARAMETERS: &str = "/sys/module/scsi_debug/parameters";
@@ -32,7 +34,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A disk of `size` for the device `name`, where the largest such disk of the scenario has `largest`.
 pub(super) fn make(kernel: &RunningKernel, name: &str, size: Bytes, largest: Bytes) -> Result<Leaf, KernelError> {
     let wrong = |what: String| KernelError::new(format!("{name}: no disk of {MODULE}: {what}"));
-    kernel.load("sd_mod", "")?;
+    if !Path::new(DISKS).is_dir() {
+        kernel.load("sd_mod", "")?;
+    }
     if !modules::is_there(MODULE) {
         let mib = largest.0.div_ceil(MIB);
         kernel.load(MODULE, &format!("add_host=0 per_host_store=1 dev_size_mb={mib} delay=0"))?;
