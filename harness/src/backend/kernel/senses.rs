@@ -99,24 +99,16 @@ impl Detector for Senses {
         let now = Nanos(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX));
         // I/Os of devices do not count: one that is split for ever ends as often as one likes.
         let look = Look { now, ended: vitals.progress(), cpu: cpu() };
-        match self.watch.look(look) {
-            Pace::Moves => None,
-            Pace::Hangs(silent) => {
-                let tasks = stuck_tasks(Path::new("/proc"));
-                let head = format!("nothing has moved for {}:\n{}", in_seconds(silent), vitals.report());
-                Some(stuck(&tasks, &head))
-            }
+        let head = match self.watch.look(look) {
+            Pace::Moves => return None,
+            Pace::Hangs(silent) => format!("nothing has moved for {}", in_seconds(silent)),
             Pace::Loops(silent) => {
-                // On a slow machine looking is work for its CPUs, too: who waits for each other is told all the same.
-                let tasks = stuck_tasks(Path::new("/proc"));
-                let head = format!(
-                    "no step and no I/O of the scenario has ended for {} while CPUs worked all the time:\n{}",
-                    in_seconds(silent),
-                    vitals.report()
-                );
-                Some(stuck(&tasks, &head))
+                let silent = in_seconds(silent);
+                format!("no step and no I/O of the scenario has ended for {silent} while CPUs worked all the time")
             }
-        }
+        };
+        // Also where CPUs work: on a slow machine looking is work for them, too.
+        Some(stuck(&stuck_tasks(Path::new("/proc")), &format!("{head}:\n{}", vitals.report())))
     }
 }
 
