@@ -4,7 +4,7 @@
 //! where known, `config`.
 //!
 //! Invariants: a kernel appears under its name when it is whole (it is made beside and renamed); one of the same inputs is
-//! not made again.
+//! not made again; what somebody who was killed had half made goes when the next one is made.
 //! Not here: what fills a folder (`fetch`, builds).
 
 use std::fs;
@@ -153,21 +153,40 @@ impl Store {
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Kernel, E> {
         fs::create_dir_all(&self.root).map_err(io(&self.root))?;
-        let made = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.root).map_err(io(&self.root))?;
+        let turn = locked(&self.root)?;
+        self.sweep();
+        let made = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.root).map_err(io(&self.root))?;
+        // Until the end: whose folder is locked is alive.
+        let _alive = locked(made.path())?;
+        drop(turn);
         fill(made.path())?;
         let release = image::release(&made.path().join("vmlinuz")).map_err(StoreError::NoKernel)?;
         let about = About { release, origin: origin.to_owned(), inputs: inputs.to_owned() };
         let text = serde_json::to_string_pretty(&about).expect("texts can be written as JSON");
         fs::write(made.path().join(ABOUT), text).map_err(io(made.path()))?;
         let place = self.root.join(name);
+        let _turn = locked(&self.root)?;
         if place.exists() {
             // Out of the way first: a folder cannot be renamed onto one that holds something.
-            let old = tempfile::Builder::new().prefix(".old-").tempdir_in(&self.root).map_err(io(&self.root))?;
+            let old = tempfile::Builder::new().prefix(OLD).tempdir_in(&self.root).map_err(io(&self.root))?;
             fs::rename(&place, old.path().join(name)).map_err(io(&place))?;
         }
         fs::rename(made.keep(), &place).map_err(io(&place))?;
         let (kernel, _) = self.named(name).ok_or_else(|| StoreError::NoKernel(format!("{name} was not made whole")))?;
         Ok(kernel)
+    }
+
+    /// Removes what was being made, or was out of the way, when its maker was killed. What cannot be removed stays: it is in
+    /// nobody's way.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(&self.root) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_ours = name.starts_with(NEW) || name.starts_with(OLD);
+            if is_ours && fs::File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok()) {
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
     }
 
     fn named(&self, name: &str) -> Option<(Kernel, About)> {
@@ -184,6 +203,17 @@ impl Store {
         Some((kernel, about))
     }
 }
+
+/// A folder, locked until it is dropped or its process ends.
+fn locked(folder: &Path) -> Result<fs::File, StoreError> {
+    fs::File::open(folder).and_then(|file| file.lock().map(|()| file)).map_err(io(folder))
+}
+
+/// How folders begin that are being made.
+const NEW: &str = ".new-";
+
+/// How folders begin that are being replaced.
+const OLD: &str = ".old-";
 
 /// Whether this can be a name in a store, as opposed to a path.
 fn is_name(text: &str) -> bool {
@@ -254,6 +284,23 @@ mod tests {
         let newer = store.install("6.1", "a package", "version 2", |folder| fill(folder, "6.1.8-x")).unwrap();
         assert_eq!(store.list(), [newer]);
         assert_eq!(fs::read_dir(store.root()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_killed_makers_have_left_goes_and_what_is_being_made_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        for left in [".new-dead", ".old-dead"] {
+            fs::create_dir_all(folder.path().join(left).join("lib")).unwrap();
+        }
+        let both = store.install("a", "o", "1", |outer| {
+            store.install("b", "o", "1", |inner| fill(inner, "6.1.7"))?;
+            fill(outer, "6.1.7")
+        });
+        both.expect("the second did not take the first's folder away");
+        let mut names: Vec<_> = fs::read_dir(store.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]
