@@ -2,7 +2,9 @@
 //!
 //! Equal are stores whose devices hold the same bytes. In which order exceptions come is free where several writers are at
 //! work, and so are the chunks that they get: stores with the same header in which the same old chunks went to the same data
-//! are equivalent. Anything else differs.
+//! are equivalent. So are stores that both sides have marked invalid, whatever they list: copies that are under way when a
+//! snapshot becomes invalid are not noted any more, so how many were is a matter of time, and nobody reads it again. Anything
+//! else differs.
 //!
 //! Invariant: what only one side has, or could read, differs.
 //! Not here: what is in a store ([`StoreSeen`]).
@@ -85,7 +87,9 @@ fn are_equal(ours: &StoreSeen, theirs: &StoreSeen) -> bool {
 
 fn are_equivalent(ours: &StoreSeen, theirs: &StoreSeen) -> bool {
     let is_told = |seen: &StoreSeen| seen.header.is_some() && seen.unreadable.is_none();
-    is_told(ours) && is_told(theirs) && ours.header == theirs.header && data(ours) == data(theirs)
+    let is_valid = |seen: &StoreSeen| seen.header.is_some_and(|(valid, ..)| valid);
+    let same_header = is_told(ours) && is_told(theirs) && ours.header == theirs.header;
+    same_header && (!is_valid(ours) || data(ours) == data(theirs))
 }
 
 /// Old chunks with the digests of their data, in order.
@@ -164,6 +168,17 @@ mod tests {
         }
         let (_, found) = compared(store(&STORE), store(&[(7, 2, 71), (3, 3, 30)]));
         assert!(found[0].engine.ends_with("2 exceptions, chunk 7 is 0000000000000046"), "{}", found[0]);
+    }
+
+    #[test]
+    fn what_an_invalid_store_lists_is_nobodys_business_but_both_have_to_be_invalid() {
+        let invalid =
+            |exceptions: &[(u64, u64, u64)], chunk| StoreSeen { header: Some((false, 1, chunk)), ..store(exceptions) };
+        assert_eq!(compared(invalid(&STORE, 8), invalid(&STORE[..1], 8)).0.equivalent, 1);
+        assert_eq!(compared(invalid(&STORE, 8), invalid(&STORE[..1], 16)).0.differ, 1);
+        assert_eq!(compared(invalid(&STORE, 8), store(&STORE)).0.differ, 1);
+        let unreadable = StoreSeen { unreadable: Some("EIO".to_owned()), ..invalid(&STORE[..1], 8) };
+        assert_eq!(compared(invalid(&STORE, 8), unreadable).0.differ, 1);
     }
 
     #[test]

@@ -18,7 +18,7 @@ Examples:
 
 Each cell that both sides have runs once on either, the engine with the algorithms of the kernel's release. Compared are data,
 status and table lines, error numbers, the steps that were carried out, verdicts, and persistent exception stores as they are
-left (cow): equal to the byte, or equivalent, the same chunks with the same data in another order.
+left (cow): equal to the byte, or equivalent, the same chunks with the same data in another order, or both marked invalid.
 Without SCENARIO, or with --stores, stores also go across: rows cow-store/…, `engine -> 6.12` for one that the engine has
 written and 6.12 opens, `6.12 -> engine` for the other way, `written` for what both leave.
 What the kernels' cells came to is compared with what their scenarios expect, too, as `dmlab run --backend guest` does; --junit and
